@@ -18,7 +18,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -148,8 +148,19 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def make(stack: str, python: Interpreter, environ: Mapping[str, str]) -> Path:
+def make(
+    stack: str,
+    python: Interpreter,
+    environ: Mapping[str, str],
+    phases_of: Callable[[Path], Phases] = Phases,
+) -> Path:
     """Make the environment of a release unless it is there and up to date.
+
+    Args:
+        stack: The release.
+        python: The Python to make it from.
+        environ: The environment variables for what is run.
+        phases_of: Makes the phases that are shown, from the path of their log.
 
     Returns:
         The environment's Python.
@@ -171,7 +182,7 @@ def make(stack: str, python: Interpreter, environ: Mapping[str, str]) -> Path:
     with locked(venv.with_suffix(f"{venv.suffix}.lock")):
         if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and inside.exists():
             return inside
-        phases = Phases(venv.with_suffix(f"{venv.suffix}.log"))
+        phases = phases_of(venv.with_suffix(f"{venv.suffix}.log"))
         phases.note(
             f"Setting up {releases.parse(stack).title} on Python {python.version} "
             f"in .venvs/{venv.name}"

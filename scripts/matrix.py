@@ -23,7 +23,7 @@ from pathlib import Path
 
 from scripts import env, interpreters, releases
 from scripts.interpreters import NoInterpreterError, Version
-from scripts.phases import PhaseError
+from scripts.phases import PhaseError, Phases
 from scripts.stack_server import stop_process, tail
 
 SUITE = "tests/matrix"
@@ -115,6 +115,11 @@ def counted(report: Path) -> tuple[int, int]:
     return passed, failed
 
 
+def _silent(log: Path) -> Phases:
+    """Phases that only their log shows: several releases are under way at a time."""
+    return Phases(log, out=lambda text: None)
+
+
 class Matrix:
     """Runs the suites, several releases at a time."""
 
@@ -147,7 +152,7 @@ class Matrix:
         """The environment's Python, or why there is none."""
         try:
             python = interpreters.exactly(run.python, self._environ)
-            return env.make(run.stack, python, self._environ)
+            return env.make(run.stack, python, self._environ, _silent)
         except (env.EnvError, PhaseError, NoInterpreterError) as error:
             return str(error)
 

@@ -75,7 +75,6 @@ def test_an_environment_is_made_once_and_anew_when_its_inputs_change(
 
     monkeypatch.setattr(env, "ROOT", tmp_path)
     monkeypatch.setattr(env, "install", install)
-    monkeypatch.setattr(env, "Phases", RecordedPhases)
     pins = tmp_path / "constraints" / "llama-stack-0.2.12.txt"
     pins.parent.mkdir()
     pins.write_text("uv==1\n")
@@ -83,7 +82,7 @@ def test_an_environment_is_made_once_and_anew_when_its_inputs_change(
     project.write_text("[project]\n")
     (tmp_path / ".venvs" / "llama-stack-0.2.12").mkdir(parents=True)
 
-    inside = env.make("0.2.12", PYTHON, {})
+    inside = env.make("0.2.12", PYTHON, {}, RecordedPhases)
     assert inside == env.venv_python(tmp_path / ".venvs" / "llama-stack-0.2.12")
     for change, count in [
         (lambda: None, 1),
@@ -93,7 +92,7 @@ def test_an_environment_is_made_once_and_anew_when_its_inputs_change(
         (lambda: None, 4),
     ]:
         change()
-        env.make("0.2.12", PYTHON, {})
+        env.make("0.2.12", PYTHON, {}, RecordedPhases)
         assert len(made) == count
 
 
