@@ -9,16 +9,23 @@ from __future__ import annotations
 from .app import create_app
 from .dialect import TOOL_STREAMS, Dialect, ToolStream
 from .dialects import DIALECTS
-from .record import RecordedRequest, Recorder, Reply, fingerprint
+from .faults import FAULTS, Fault, FaultKind
+from .record import Connections, RecordedRequest, Recorder, Reply, fingerprint
 from .server import EmulatorServer
-from .settings import DEFAULT_MODELS, Settings
+from .settings import Settings
+from .tls import TLS, Certificates
 
 __all__ = [
-    "DEFAULT_MODELS",
     "DIALECTS",
+    "FAULTS",
+    "TLS",
     "TOOL_STREAMS",
+    "Certificates",
+    "Connections",
     "Dialect",
     "EmulatorServer",
+    "Fault",
+    "FaultKind",
     "RecordedRequest",
     "Recorder",
     "Reply",

@@ -7,47 +7,59 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from . import stream, wire
 from .dialect import TOOL_STREAMS, Canned, Dialect, ToolStream
 from .errors import Problem, RefusalError, error_reply, invalid
+from .faults import FaultPlan
 from .gateway import Waiting, answer_id, canned_response
+from .inspection import Inspection, Recording
 from .job import Job, digest
-from .management import BODIES, model_entry
+from .management import BODIES
 from .model import answer
 from .parse import parse_chat, parse_completion
 from .record import RecordedRequest, Recorder
-from .send import EventStream, ScriptedResponse
+from .retrieval.call import Call
+from .retrieval.services import SERVICES
+from .send import EventStream
+from .served import Served
 from .settings import Settings
 
+_POST = ["POST"]
 _Parser = Callable[[Dialect, object, Sequence[str], int], Job]
 
 
-def create_app(settings: Settings, recorder: Recorder | None = None) -> ASGIApp:
+def create_app(
+    settings: Settings, recorder: Recorder | None = None, faults: FaultPlan | None = None
+) -> ASGIApp:
     """Return the emulator as an ASGI application.
 
     Args:
         settings: How it behaves.
         recorder: Where requests are recorded and scripts are kept; a new one by default.
+        faults: Where ordered faults are kept; a new one by default. Those of the connection and
+            the port need :class:`~.server.EmulatorServer`.
     """
     recorder = recorder or Recorder()
+    faults = faults or FaultPlan()
     nim = _Nim(settings)
-    inspection = _Inspection(recorder)
     dialect = settings.generation
     routes = [
-        Route("/v1/chat/completions", nim.inference(parse_chat, "chatcmpl"), methods=["POST"]),
-        Route("/v1/completions", nim.inference(parse_completion, "cmpl"), methods=["POST"]),
+        *nim.generation(),
+        *(
+            Route(path, nim.retrieval(service), methods=["POST"])
+            for path, service in dialect.services.items()
+        ),
         Route("/v1/models", nim.models, methods=["GET"]),
         *(Route(path, nim.management, methods=["GET"]) for path in dialect.routes),
-        Route("/emulator/requests", inspection.requests, methods=["GET", "DELETE"]),
-        Route("/emulator/script", inspection.script, methods=["POST", "DELETE"]),
+        *Inspection(recorder, faults).routes(),
     ]
     if dialect.poll_path is not None:
         routes.append(Route(f"{dialect.poll_path}{{id}}", nim.poll, methods=["GET"]))
@@ -59,7 +71,7 @@ def create_app(settings: Settings, recorder: Recorder | None = None) -> ASGIApp:
             HTTPException: nim.not_routed,
         },
     )
-    return _Recording(app, recorder)
+    return Recording(app, recorder, faults)
 
 
 class _CannedError(Exception):
@@ -77,23 +89,27 @@ class _Nim:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._dialect = settings.generation
-        self._models = self._dialect.listed(tuple(settings.models))
+        self._served = Served(settings)
         self._waiting = Waiting()
 
     async def models(self, request: Request) -> Response:
-        dialect, settings = self._dialect, self._settings
-        if not dialect.models_public:
+        if not self._dialect.models_public:
             self._check_key(request)
-        moments = {"start": settings.created, "now": int(time.time())}
-        created = moments.get(str(dialect.created)) or int(dialect.created)
-        entries = [
-            model_entry(dialect, model, created, settings.context_length) for model in self._models
-        ]
-        return _json({"object": "list", "data": entries})
+        return _json({"object": "list", "data": self._served.entries(int(time.time()))})
 
     async def management(self, request: Request) -> Response:
-        body = BODIES[self._dialect.routes[request.url.path]](self._dialect, self._settings.models)
+        body = BODIES[self._dialect.routes[request.url.path]](self._dialect, self._settings.served)
         return Response() if body is None else _json(body)
+
+    def generation(self) -> list[Route]:
+        """Return the routes of chats and completions, where there are any."""
+        rules = (self._dialect, *(variant for _, variant in self._dialect.variants))
+        chat = Route("/v1/chat/completions", self.inference(parse_chat, "chatcmpl"), methods=_POST)
+        text = Route("/v1/completions", self.inference(parse_completion, "cmpl"), methods=_POST)
+        return [
+            *([chat] if any(item.chat_fields is not None for item in rules) else ()),
+            *([text] if any(item.completion_fields is not None for item in rules) else ()),
+        ]
 
     def inference(
         self, parse: _Parser, prefix: str
@@ -106,9 +122,11 @@ class _Nim:
             dialect = request.state.dialect = self._dialect.rules(model)
             self._check_model(model)
             fields = dialect.chat_fields if parse is parse_chat else dialect.completion_fields
-            if fields is None:
+            # A server of an embedding or rerank model does not have these paths.
+            if fields is None or self._served.kind(model) != "llm":
                 raise HTTPException(404)
-            job = parse(dialect, body, self._models, settings.context_length)
+            job = parse(dialect, body, self._served.ids, settings.context_length)
+            job = self._served.adapted(job)
             tool_stream = _header_tool_stream(request) or settings.tool_stream
             name = self._answer_id(request)
             result = wire.Answer(
@@ -119,13 +137,53 @@ class _Nim:
                 created=int(time.time()),
                 tool_stream=tool_stream or dialect.tool_stream,
             )
-            polls = self._polls(request, job.model)
-            if polls is None:
-                return self._answered(request, result)
-            key = request.headers.get("authorization")
-            return self._waiting.put(name, key, polls, lambda poll: self._answered(poll, result))
+            return self._now_or_later(
+                request, job.model, lambda asking: self._answered(asking, result)
+            )
 
         return endpoint
+
+    def retrieval(self, service: str) -> Callable[[Request], Awaitable[Response | EventStream]]:
+        """Return the endpoint of a service for embedding or rerank models."""
+
+        async def endpoint(request: Request) -> Response | EventStream:
+            self._check_key(request)
+            settings = self._settings
+            body = await _body(self._dialect, request)
+            model = body.get("model") if isinstance(body, dict) else None
+            dialect = request.state.dialect = self._dialect.rules(model)
+            self._check_model(model)
+            name = self._answer_id(request)
+            call = Call(
+                dialect=dialect,
+                body=body,
+                served=self._served,
+                place=request.path_params,
+                id=digest(settings.created, name)[: dialect.shapes.id_digits],
+                created=int(time.time()),
+                max_batch=settings.max_batch,
+            )
+            # In a thread: a large batch takes a second, and other requests must not wait for it.
+            answered = await run_in_threadpool(SERVICES[service], call)
+            return self._now_or_later(
+                request,
+                str(model),
+                lambda asking: _json(answered, headers=self._answer_headers(asking)),
+            )
+
+        return endpoint
+
+    def _now_or_later(
+        self,
+        request: Request,
+        model: str,
+        respond: Callable[[Request], Response | EventStream],
+    ) -> Response | EventStream:
+        polls = self._polls(request, model)
+        if polls is None:
+            return respond(request)
+        key = request.headers.get("authorization")
+        return self._waiting.put(self._answer_id(request), key, polls, respond)
 
     async def poll(self, request: Request) -> Response | EventStream:
         self._check_key(request)
@@ -187,7 +245,7 @@ class _Nim:
         if isinstance(model, str) and model in self._dialect.specials:
             raise _CannedError(self._dialect.specials[model], model)
         unknown = self._dialect.unknown_model
-        if isinstance(unknown, Canned) and isinstance(model, str) and model not in self._models:
+        if isinstance(unknown, Canned) and isinstance(model, str) and model not in self._served.ids:
             raise _CannedError(unknown, model)
 
     def _polls(self, request: Request, model: str) -> int | None:
@@ -213,65 +271,6 @@ class _Nim:
         if given is not None and self._dialect.echoes_request_id:
             headers["x-request-id"] = given
         return headers
-
-
-class _Inspection:
-    """The endpoints of the emulator itself; the same in every dialect."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-
-    async def requests(self, request: Request) -> Response:
-        if request.method == "DELETE":
-            self._recorder.clear_requests()
-            return Response(status_code=204)
-        return _json([record.to_dict() for record in self._recorder.requests()])
-
-    async def script(self, request: Request) -> Response:
-        if request.method == "DELETE":
-            self._recorder.clear_script()
-            return Response(status_code=204)
-        try:
-            waiting = self._recorder.script(await request.json())
-        except ValidationError as error:
-            return _json({"error": error.errors(include_url=False, include_input=False)}, 400)
-        except (ValueError, TypeError) as error:
-            return _json({"error": f"the script is not a JSON list: {error}"}, 400)
-        return _json({"waiting": waiting})
-
-
-class _Recording:
-    """Records each request to the NIM and plays scripted replies, before any routing."""
-
-    def __init__(self, app: ASGIApp, recorder: Recorder) -> None:
-        self._app = app
-        self._recorder = recorder
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        if scope["type"] != "http" or path.startswith("/emulator/"):
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        raw = await request.body()
-        record = self._recorder.open(scope["method"], path, request.headers.items(), raw)
-        record.client_port = request.client.port if request.client else None
-        reply = self._recorder.take(scope["method"], path, raw)
-        if reply is not None:
-            await ScriptedResponse(record, reply)(scope, receive, send)
-            return
-        scope.setdefault("state", {})["record"] = record
-        unread = [{"type": "http.request", "body": raw, "more_body": False}]
-
-        async def replay() -> Message:
-            return unread.pop() if unread else await receive()
-
-        async def note(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                record.status = message["status"]
-            await send(message)
-
-        await self._app(scope, replay, note)
 
 
 def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

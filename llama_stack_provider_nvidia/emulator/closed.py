@@ -19,11 +19,11 @@ def unknown_fields(dialect: Dialect, fields: frozenset[str], body: Json) -> list
     """Return the fields that the dialect refuses."""
     if not dialect.refuses_unknown:
         return []
-    problems = [_extra(("body", name), body[name]) for name in body if name not in fields]
+    problems = [extra_field(("body", name), body[name]) for name in body if name not in fields]
     nvext = body.get("nvext")
     if isinstance(nvext, dict) and dialect.nvext_fields is not None and "nvext" in fields:
         problems += [
-            _extra(("body", "nvext", name), nvext[name])
+            extra_field(("body", "nvext", name), nvext[name])
             for name in nvext
             if name not in dialect.nvext_fields
         ]
@@ -77,7 +77,7 @@ def _message_fields(dialect: Dialect, body: Json) -> Iterator[Problem]:
     for index, message in enumerate(messages):
         for name in message if isinstance(message, dict) else ():
             if name not in known:
-                yield _extra(("body", "messages", index, name), message[name])
+                yield extra_field(("body", "messages", index, name), message[name])
 
 
 def _tool_parts(dialect: Dialect, body: Json) -> Iterator[Problem]:
@@ -91,10 +91,11 @@ def _tool_parts(dialect: Dialect, body: Json) -> Iterator[Problem]:
             if function.get(part) is None:
                 yield {"type": "missing", "loc": (*place, part), "msg": "Field required"}
         if "strict" in function and not dialect.strict_tools:
-            yield _extra((*place, "strict"), function["strict"])
+            yield extra_field((*place, "strict"), function["strict"])
 
 
-def _extra(loc: tuple[str | int, ...], value: object) -> Problem:
+def extra_field(loc: tuple[str | int, ...], value: object) -> Problem:
+    """Return the problem of a field that is refused."""
     return {
         "type": "extra_forbidden",
         "loc": loc,

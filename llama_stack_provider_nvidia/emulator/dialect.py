@@ -15,7 +15,9 @@ all arguments."""
 
 TOOL_STREAMS: tuple[ToolStream, ...] = ("fragments", "whole", "two-part")
 
-ErrorForm = Literal["flat", "nested", "openai", "reason", "text", "detail", "problem"]
+ErrorForm = Literal[
+    "flat", "nested", "openai", "reason", "text", "detail", "problem", "fastapi", "mixed"
+]
 """How errors are written, see :mod:`~.errors`."""
 
 
@@ -76,6 +78,10 @@ class Dialect:
         chat_fields: Top-level fields that a chat request may carry with effect; None where
             there are no chats.
         completion_fields: The same for a completion request.
+        embedding_fields: The same for an embedding request.
+        type_suffixes: An embedding model's id may end in ``-query`` or ``-passage``.
+        services: POST paths of embedding and rerank models: names in
+            :data:`~.retrieval.SERVICES`.
         nvext_fields: Keys of the ``nvext`` object, or None where ``nvext`` does not exist.
         refuses_unknown: Unknown fields give an error (True) or are silently ignored (False).
         model_required: A request without ``model`` is refused.
@@ -126,11 +132,15 @@ class Dialect:
         model_entry: Fields of an entry of the model list.
         owned_by: ``owned_by`` of the entries in the model list; None for the part of the id
             before the slash.
+        adapter_root: ``root`` of the entries of adapters, with ``{name}``; None where there are
+            no adapters.
         created: ``created`` of the entries: the emulator's start, the time of the request, or
             a constant.
         release: What ``/v1/version`` calls the release.
         metadata: Constant fields of ``/v1/metadata``.
+        default_models: Ids of the served models unless the user names some.
         catalogue: Ids of models that are always listed.
+        unlisted: Ids of models that are always served and never listed.
         specials: Models that are listed and answer every request with a fixed reply.
         pending: Models whose answers are never ready in time.
         variants: Rules of single models: the first pattern that fits a model's id counts.
@@ -141,6 +151,9 @@ class Dialect:
     summary: str = ""
     chat_fields: frozenset[str] | None
     completion_fields: frozenset[str] | None
+    embedding_fields: frozenset[str] = frozenset()
+    type_suffixes: bool = False
+    services: Mapping[str, str] = field(default_factory=dict)
     nvext_fields: frozenset[str] | None = None
     refuses_unknown: bool = False
     model_required: bool = True
@@ -189,10 +202,13 @@ class Dialect:
     shapes: Shapes
     model_entry: tuple[str, ...] = ("id", "object", "created", "owned_by")
     owned_by: str | None
+    adapter_root: str | None = None
     created: Literal["start", "now"] | int = "start"
     release: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    default_models: tuple[str, ...] = ("meta/llama-3.1-8b-instruct",)
     catalogue: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
     specials: Mapping[str, Canned] = field(default_factory=dict)
     pending: tuple[str, ...] = ()
     variants: tuple[tuple[str, Dialect], ...] = ()

@@ -2,9 +2,9 @@
 
 A dialect is a value: the rest of the emulator asks it and never asks for its name. A new
 generation is a new entry here. The facts come from the NIM LLM API references and migration
-guide (1.x and 2.x), the NIM function calling and structured generation pages, the request
-models of vLLM, SGLang and NVIDIA Dynamo, the schemas that NVIDIA publishes for its hosted
-models, and what users of those reported.
+guide (1.x and 2.x), the NIM function calling and structured generation pages, those of the
+NeMo Retriever NIMs, the request models of vLLM, SGLang and NVIDIA Dynamo, the schemas that
+NVIDIA publishes for its hosted models, and what users of those reported.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ from .generations.hosted import HOSTED
 from .generations.nim1 import NIM1, NIM1_15
 from .generations.nim2 import NIM2, NIM2_SGLANG, VLLM
 from .generations.others import DYNAMO, GENERIC
+from .generations.retriever import RETRIEVER, RETRIEVER1
 
 DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect
-    for dialect in (NIM1, NIM1_15, NIM2, NIM2_SGLANG, HOSTED, DYNAMO, VLLM, GENERIC)
+    for dialect in (
+        *(NIM1, NIM1_15, NIM2, NIM2_SGLANG, RETRIEVER, RETRIEVER1),
+        *(HOSTED, DYNAMO, VLLM, GENERIC),
+    )
 }
 """All dialects by name."""
 

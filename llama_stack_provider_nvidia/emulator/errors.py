@@ -174,6 +174,20 @@ def _problem(dialect: Dialect, refusal: RefusalError) -> tuple[int, dict[str, An
     }
 
 
+def _fastapi(dialect: Dialect, refusal: RefusalError) -> tuple[int, dict[str, Any]]:
+    """FastAPI's own form: a text, or a list of problems."""
+    if refusal.problems:
+        return _detail(dialect, refusal)
+    return refusal.status, {"detail": refusal.message}
+
+
+def _mixed(dialect: Dialect, refusal: RefusalError) -> tuple[int, dict[str, Any]]:
+    """Retriever NIMs: FastAPI's list of problems, but texts under another name."""
+    if refusal.problems:
+        return _detail(dialect, refusal)
+    return refusal.status, {"error": refusal.message}
+
+
 def _text(refusal: RefusalError) -> str:
     return str(refusal.problems) if refusal.problems else refusal.message
 
@@ -197,4 +211,6 @@ _FORMS: dict[ErrorForm, _Form] = {
     "text": _string,
     "detail": _detail,
     "problem": _problem,
+    "fastapi": _fastapi,
+    "mixed": _mixed,
 }

@@ -35,6 +35,7 @@ class Prompt:
         images: One description per image of the last user message.
         tokens: Number of prompt tokens.
         key: Hash of everything the answer may depend on.
+        adapter: Name of the adapter that answers, empty for the model itself.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Prompt:
     key: str
     tool_results: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,17 +10,19 @@ from .job import digest
 from .openapi import document
 
 
-def model_entry(dialect: Dialect, model: str, created: int, context: int) -> dict[str, Any]:
-    """Return one entry of ``GET /v1/models``."""
+def model_entry(
+    dialect: Dialect, model: str, created: int, context: int, base: str | None = None
+) -> dict[str, Any]:
+    """Return one entry of ``GET /v1/models``; ``base`` is the model of an adapter."""
     owner = model.partition("/")[0] if dialect.owned_by is None else dialect.owned_by
     fields = {
         "id": model,
         "object": "model",
         "created": created,
         "owned_by": owner,
-        "root": model,
-        "parent": None,
-        "max_model_len": context,
+        "root": model if base is None else (dialect.adapter_root or "{name}").format(name=model),
+        "parent": base,
+        "max_model_len": context if base is None else None,
         "permission": [
             {
                 "id": f"modelperm-{digest(model, created)[: dialect.shapes.id_digits]}",
@@ -60,6 +62,10 @@ def _health(word: str) -> _Body:
     }
 
 
+def _said(**fields: Any) -> _Body:
+    return lambda dialect, models: {"object": "health.response", **fields}
+
+
 def _version(dialect: Dialect, models: Sequence[str]) -> dict[str, Any]:
     return {"release": dialect.release, "api": dialect.release}
 
@@ -89,6 +95,10 @@ def _dynamo_health(dialect: Dialect, models: Sequence[str]) -> dict[str, Any]:
 BODIES: dict[str, _Body] = {
     "ready": _health("ready"),
     "live": _health("live"),
+    "retriever_ready": _said(message="ready", ready=True),
+    "retriever_live": _said(message="live", live=True),
+    "retriever1_ready": _said(message="Service is ready.", status="ready"),
+    "retriever1_live": _said(message="Service is live.", status="live"),
     "version": _version,
     "metadata": _metadata,
     "license": lambda dialect, models: _LICENSE,
@@ -101,5 +111,6 @@ BODIES: dict[str, _Body] = {
 """Bodies of the routes that a dialect lists; None is an answer without a body.
 
 They need no key, as on a real NIM. The keys of 2.x bodies are not published; the shared NIM
-SDK's are used.
+SDK's are used. Of the bodies of retriever NIMs, those of ready (2.x) and live (1.x) are
+published; the others are by analogy.
 """

@@ -215,7 +215,8 @@ def _segments(job: Job, prompt: Prompt, take: int) -> Iterator[str]:
     opening = _OPENINGS[walk % 8]
     closing = _CLOSINGS[(walk // 8 + walk) % 8]
     # A completion goes on from its prompt, so it starts with a space.
-    yield f"{'' if job.chat else ' '}{opening} {_statement(prompt)} {closing}"
+    voice = f"This is {prompt.adapter}. " if prompt.adapter else ""
+    yield f"{'' if job.chat else ' '}{voice}{opening} {_statement(prompt)} {closing}"
 
 
 def _statement(prompt: Prompt) -> str:

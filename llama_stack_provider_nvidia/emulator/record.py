@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -15,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 REMEMBERED = 1000
 """Number of requests that are kept."""
 
-_SECRET_HEADERS = {"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"}
+_KEY_HEADERS = ("authorization", "x-api-key", "api-key")
+_SECRET_HEADERS = {*_KEY_HEADERS, "proxy-authorization", "cookie"}
 
 
 @dataclass(slots=True)
@@ -34,6 +36,11 @@ class RecordedRequest:
         disconnected: The client went away before the answer was complete.
         tokens_sent: Tokens of the answer that were sent.
         client_port: TCP port the request came from: requests on one connection share it.
+        key: Hash of the key that the request carries, see :func:`fingerprint`; None without one.
+        fault: Name of the fault that was applied to the answer, None for none.
+        received_at: Unix time in seconds when the head of the request was read.
+        ended_at: Unix time when the answer was complete or the emulator cut it, None before.
+        disconnected_at: Unix time when the client went away before that, None otherwise.
     """
 
     id: int
@@ -46,6 +53,22 @@ class RecordedRequest:
     disconnected: bool = False
     tokens_sent: int = 0
     client_port: int | None = None
+    key: str | None = None
+    fault: str | None = None
+    received_at: float = field(default_factory=time.time)
+    ended_at: float | None = None
+    disconnected_at: float | None = None
+
+    def end(self) -> None:
+        """Note that the answer is over."""
+        if self.ended_at is None and not self.disconnected:
+            self.ended_at = time.time()
+
+    def leave(self) -> None:
+        """Note that the client went away, unless the answer was over before."""
+        if self.ended_at is None and not self.disconnected:
+            self.disconnected = True
+            self.disconnected_at = time.time()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON data."""
@@ -65,6 +88,14 @@ def fingerprint(value: str) -> str:
     scheme, _, key = value.rpartition(" ")
     digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return f"{scheme} sha256:{digest}".strip()
+
+
+def key_in(headers: Mapping[str, str]) -> str | None:
+    """Return the hash of the key among the headers, by lower-case name; None without one."""
+    for name in _KEY_HEADERS:
+        if headers.get(name):
+            return fingerprint(headers[name]).rpartition(" ")[2]
+    return None
 
 
 class Reply(BaseModel):
@@ -123,11 +154,26 @@ def _event(item: dict[str, Any] | str) -> bytes:
 _REPLIES = TypeAdapter(list[Reply])
 
 
+@dataclass(slots=True)
+class Connections:
+    """Connections that clients made to the emulator.
+
+    Attributes:
+        opened: Number of connections since the start or since they were forgotten.
+        open: TCP port of the client of each connection that is open, oldest first.
+    """
+
+    opened: int
+    open: list[int]
+
+
 class Recorder:
     """The request log and the script; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._opened = 0
+        self._open: dict[object, int] = {}
         self._requests: deque[RecordedRequest] = deque(maxlen=REMEMBERED)
         self._script: list[Reply] = []
         self._count = 0
@@ -136,10 +182,12 @@ class Recorder:
         self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes
     ) -> RecordedRequest:
         """Record a request and return its record, which is filled in as the answer goes."""
-        shown = {k: fingerprint(v) if k in _SECRET_HEADERS else v for k, v in headers}
+        given = dict(headers)
+        shown = {k: fingerprint(v) if k in _SECRET_HEADERS else v for k, v in given.items()}
         with self._lock:
             self._count += 1
             record = RecordedRequest(self._count, method, path, shown, _readable(body))
+            record.key = key_in(given)
             self._requests.append(record)
         return record
 
@@ -149,9 +197,26 @@ class Recorder:
             return list(self._requests)
 
     def clear_requests(self) -> None:
-        """Forget all requests."""
+        """Forget all requests, and start again to count connections."""
         with self._lock:
             self._requests.clear()
+            self._opened = 0
+
+    def connected(self, connection: object, port: int) -> None:
+        """Note that a client made a connection from a port."""
+        with self._lock:
+            self._opened += 1
+            self._open[connection] = port
+
+    def closed(self, connection: object) -> None:
+        """Note that a connection is closed."""
+        with self._lock:
+            self._open.pop(connection, None)
+
+    def connections(self) -> Connections:
+        """Return the number of connections made, and those that are open."""
+        with self._lock:
+            return Connections(self._opened, list(self._open.values()))
 
     def script(self, replies: Iterable[Reply | Mapping[str, Any]]) -> int:
         """Append scripted replies.

@@ -20,26 +20,29 @@ _SSE_HEADERS = [
 ]
 
 
-class _Watch:
+class Watch:
     """Waits beside the answer for the client to go away."""
 
     def __init__(self, receive: Receive, record: RecordedRequest) -> None:
         self._task = asyncio.ensure_future(self._wait(receive))
         self._record = record
 
-    @staticmethod
-    async def _wait(receive: Receive) -> None:
+    async def _wait(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
+        self._record.leave()
 
-    async def gone(self, delay: float = 0) -> bool:
-        """Sleep, and tell whether the client went away meanwhile."""
+    async def gone(self, delay: float | None = 0) -> bool:
+        """Sleep, and tell whether the client went away meanwhile.
+
+        Args:
+            delay: Seconds; None to sleep until it is gone.
+        """
         await asyncio.wait({self._task}, timeout=delay)
-        if self._task.done():
-            self._record.disconnected = True
         return self._task.done()
 
     def end(self) -> None:
+        """Stop waiting."""
         self._task.cancel()
 
 
@@ -74,7 +77,7 @@ class EventStream:
         """Send the events until they end or the client goes away."""
         self._record.streamed = True
         self._record.status = 200
-        watch = _Watch(receive, self._record)
+        watch = Watch(receive, self._record)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self._headers})
             complete = await (self._slowly(send, watch) if self._rate else self._fast(send, watch))
@@ -83,7 +86,7 @@ class EventStream:
         finally:
             watch.end()
 
-    async def _fast(self, send: Send, watch: _Watch) -> bool:
+    async def _fast(self, send: Send, watch: Watch) -> bool:
         writes = 0
         while batch := list(islice(self._frames, self._per_write)):
             if writes % _BREATH == 0 and await watch.gone():
@@ -92,7 +95,7 @@ class EventStream:
             await self._write(send, batch)
         return True
 
-    async def _slowly(self, send: Send, watch: _Watch) -> bool:
+    async def _slowly(self, send: Send, watch: Watch) -> bool:
         assert self._rate is not None
         clock = asyncio.get_running_loop().time
         due = clock()
@@ -121,7 +124,7 @@ class ScriptedResponse:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the reply as it was scripted."""
         reply = self._reply
-        watch = _Watch(receive, self._record)
+        watch = Watch(receive, self._record)
         try:
             if reply.delay_s and await watch.gone(reply.delay_s):
                 return
@@ -141,7 +144,8 @@ class ScriptedResponse:
                 await send({"type": "http.response.body", "body": event, "more_body": True})
             if reply.close == "clean":
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
-            # Otherwise the response stays incomplete, and the server drops the connection.
+            else:  # The response stays incomplete, and the server drops the connection.
+                self._record.end()
         finally:
             watch.end()
 

@@ -7,16 +7,19 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 import uvicorn
 
 from .app import create_app
+from .connection import Port, protocol_class
 from .dialect import ToolStream
-from .record import RecordedRequest, Recorder, Reply
-from .settings import DEFAULT_CONTEXT, DEFAULT_MODELS, Settings
+from .faults import Fault, FaultPlan
+from .record import Connections, RecordedRequest, Recorder, Reply
+from .settings import DEFAULT_BATCH, DEFAULT_CONTEXT, Settings
+from .tls import TLS, Certificates, make_certificates
 
 _BACKLOG = 512
 _START_S = 10.0
@@ -35,7 +38,7 @@ class EmulatorServer:
 
     Args:
         dialect: Name of the generation, such as ``nim1``, ``nim2`` or ``hosted``.
-        models: Ids of the served models.
+        models: Ids of the served models, None for the dialect's own.
         host: Address to listen on.
         port: Port to listen on; 0 for a free one.
         api_key: Key that inference requires, None for no key.
@@ -46,8 +49,11 @@ class EmulatorServer:
         release: What the version route says, None for the dialect's own.
         done: Streams end with ``[DONE]``.
         tool_parser: The tool choice ``auto`` is not refused.
+        adapters: LoRA adapters: the id of a served model by the name of the adapter.
+        max_batch: The most texts of one embedding request; retriever and hosted dialects only.
         polls: How often an answer that is fetched later is not ready; hosted dialect only.
         log_level: Level of uvicorn's log; ``info`` logs each request.
+        tls: Speak TLS, with a certificate of this kind; needs the library ``trustme``.
 
     Raises:
         ValueError: A value is unknown or out of range.
@@ -56,7 +62,7 @@ class EmulatorServer:
     def __init__(
         self,
         dialect: str = "nim2",
-        models: Sequence[str] = DEFAULT_MODELS,
+        models: Sequence[str] | None = None,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -69,11 +75,16 @@ class EmulatorServer:
         done: bool = True,
         polls: int = 1,
         tool_parser: bool = True,
+        adapters: Mapping[str, str] | None = None,
+        max_batch: int = DEFAULT_BATCH,
         log_level: str = "warning",
+        tls: TLS | None = None,
     ) -> None:
         self.settings = Settings(
             dialect=dialect,
-            models=tuple(models),
+            models=None if models is None else tuple(models),
+            adapters=dict(adapters or {}),
+            max_batch=max_batch,
             api_key=api_key,
             context=context,
             tokens_per_second=tokens_per_second,
@@ -85,6 +96,9 @@ class EmulatorServer:
             tool_parser=tool_parser,
         )
         self.recorder = Recorder()
+        self.certificates: Certificates | None = None
+        self._plan = FaultPlan()
+        self._tls = tls
         self._address = (host, port)
         self._log_level = log_level
         self._server: uvicorn.Server | None = None
@@ -95,13 +109,16 @@ class EmulatorServer:
     def url(self) -> str:
         """The server root, such as ``http://127.0.0.1:41234``; add ``/v1`` for clients.
 
+        With ``tls`` it is https, and :attr:`certificates` has the files for the client.
+
         Raises:
             RuntimeError: The server was not started.
         """
         if self._bound is None:
             raise RuntimeError("the emulator is not running: call start() or use 'with'")
         host, port = self._bound
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     @property
     def running(self) -> bool:
@@ -114,36 +131,57 @@ class EmulatorServer:
         return self.recorder.requests()
 
     def clear(self) -> None:
-        """Forget the requests and drop the script."""
+        """Forget the requests, drop the script and the faults."""
         self.recorder.clear_requests()
         self.recorder.clear_script()
+        self._plan.clear()
 
     def script(self, replies: Iterable[Reply | Mapping[str, Any]]) -> None:
         """Answer the next fitting requests with these replies, in order; see :class:`Reply`."""
         self.recorder.script(replies)
+
+    def faults(self, faults: Iterable[Fault | Mapping[str, Any] | str]) -> None:
+        """Answer the next fitting requests with these faults; see :class:`Fault`.
+
+        A text is read as on the command line: ``stall:after=1,seconds=2``.
+        """
+        self._plan.add(faults)
+
+    @property
+    def connections(self) -> Connections:
+        """The number of connections made, and those that are open."""
+        return self.recorder.connections()
 
     def start(self) -> EmulatorServer:
         """Start to serve; return when requests are accepted.
 
         Raises:
             OSError: The address cannot be bound.
-            RuntimeError: It runs already, or did not start.
+            RuntimeError: It runs already, or did not start, or a library is missing.
         """
         if self._thread is not None:
             raise RuntimeError("the emulator is running already")
+        host = self._address[0]
+        if self._tls is not None:
+            self.certificates = make_certificates(self._tls, host)
         listener = _listen(*self._address)
         config = uvicorn.Config(
-            create_app(self.settings, self.recorder),
+            create_app(self.settings, self.recorder, self._plan),
+            http=protocol_class(self.recorder),
             log_level=self._log_level,
             access_log=self._log_level in ("info", "debug", "trace"),
             log_config=None,
             lifespan="off",
             timeout_graceful_shutdown=_GRACE_S,
+            **(self.certificates.options if self.certificates else {}),
         )
         server = uvicorn.Server(config)
-        thread = threading.Thread(
-            target=_serve, args=(server, listener), name="nim-emulator", daemon=True
-        )
+        bound = listener.getsockname()[:2]
+
+        def serve() -> None:
+            asyncio.run(self._serve(server, listener, lambda: _listen(host, bound[1])))
+
+        thread = threading.Thread(target=serve, name="nim-emulator", daemon=True)
         thread.start()
         deadline = time.monotonic() + _START_S
         while not server.started:
@@ -152,8 +190,21 @@ class EmulatorServer:
                 raise RuntimeError("the emulator did not start; see the log")
             time.sleep(0.002)
         self._server, self._thread = server, thread
-        self._bound = listener.getsockname()[:2]
+        self._bound = bound
         return self
+
+    async def _serve(
+        self,
+        server: uvicorn.Server,
+        listener: socket.socket,
+        listen: Callable[[], socket.socket],
+    ) -> None:
+        self._plan.port = Port(server, listen, asyncio.get_running_loop())
+        try:
+            with listener:
+                await server.serve(sockets=[listener])
+        finally:
+            self._plan.port = None
 
     def stop(self) -> None:
         """Stop serving; answers in progress are cut after a second. Does nothing twice."""
@@ -162,6 +213,9 @@ class EmulatorServer:
         self._server.should_exit = True
         self._thread.join(_STOP_S)
         self._server = self._thread = self._bound = None
+        if self.certificates is not None:
+            self.certificates.close()
+            self.certificates = None
 
     def __enter__(self) -> EmulatorServer:
         """Start the server."""
@@ -191,8 +245,3 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    with listener:
-        asyncio.run(server.serve(sockets=[listener]))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from .dialect import Dialect, ErrorForm
 from .dialects import DIALECTS
+from .retrieval.table import EMBEDDERS, EMBEDDING_TYPES, RERANKERS
 
 _ERRORS: dict[ErrorForm, str] = {
     "flat": '`{"object": "error", …}`',
@@ -15,6 +16,8 @@ _ERRORS: dict[ErrorForm, str] = {
     "text": '`{"error": "text"}`',
     "detail": '422 `{"detail": […]}`',
     "problem": "422 problem details",
+    "fastapi": '`{"detail": "text"}` or 422 `{"detail": […]}`',
+    "mixed": '`{"error": "text"}` or 422 `{"detail": […]}`',
 }
 
 
@@ -38,9 +41,7 @@ def dialect_table() -> str:
                 _by_model(dialect, "refused" if dialect.refuses_unknown else "ignored"),
                 _constraints(dialect),
                 _by_model(dialect, _ERRORS[dialect.errors]),
-                "part of the id before `/`"
-                if dialect.owned_by is None
-                else f"`{dialect.owned_by}`",
+                _owner(dialect),
                 f"`{dialect.release}`" if dialect.release else "none",
             )
             for dialect in DIALECTS.values()
@@ -78,6 +79,7 @@ def model_table(name: str) -> str:
                 _ERRORS[rules.errors],
             )
             for pattern, rules in base.variants
+            if rules.chat_fields is not None or rules.completion_fields is not None
         ),
     )
     return f"Common fields: {_code(common)}.\n\n{table}"
@@ -91,6 +93,57 @@ def special_table(name: str) -> str:
     ]
     rows += [(f"`{model}`", "202", "the answer has to be fetched") for model in dialect.pending]
     return _table(("Model", "Status", "What it stands for"), rows)
+
+
+def embedder_table() -> str:
+    """Return a Markdown table of the embedding models."""
+    head = (
+        *("Model", "Dimension", "`dimensions`", "Tokens", "`input_type`"),
+        *("base64", "`embedding_type`", "Images"),
+    )
+    return _table(
+        head,
+        (
+            (
+                f"`{model}`",
+                str(facts.dimension),
+                ", ".join(map(str, facts.steps)) if facts.dynamic else "none",
+                str(facts.max_tokens),
+                "required" if facts.asymmetric else "no effect",
+                _yes(facts.base64),
+                "all" if facts.types == EMBEDDING_TYPES else _code(facts.types),
+                _yes(facts.images),
+            )
+            for model, facts in EMBEDDERS.items()
+        ),
+    )
+
+
+def reranker_table() -> str:
+    """Return a Markdown table of the rerank models."""
+    return _table(
+        ("Model", "Passages", "`truncate` by default", "Tokens", "Images"),
+        (
+            (
+                f"`{model}`",
+                f"1 to {facts.passages}",
+                f"`{facts.truncate}`",
+                str(facts.max_tokens),
+                _yes(facts.images),
+            )
+            for model, facts in RERANKERS.items()
+        ),
+    )
+
+
+def _yes(fact: bool) -> str:
+    return "yes" if fact else "no"
+
+
+def _owner(dialect: Dialect) -> str:
+    if "owned_by" not in dialect.model_entry:
+        return "none"
+    return "part of the id before `/`" if dialect.owned_by is None else f"`{dialect.owned_by}`"
 
 
 def _by_model(dialect: Dialect, text: str) -> str:
@@ -107,7 +160,7 @@ def _constraints(dialect: Dialect) -> str:
         ("`regex`, `ebnf`", "ebnf" in fields),
         ("`response_format`", "json_schema" in dialect.response_formats),
     ]
-    return ", ".join(text for text, there in known if there)
+    return ", ".join(text for text, there in known if there) or "none"
 
 
 def _code(words: Iterable[str]) -> str:

@@ -7,7 +7,12 @@ from typing import Any
 
 import httpx
 
+from llama_stack_provider_nvidia.emulator import EmulatorServer
+
 MODEL = "meta/llama-3.1-8b-instruct"
+
+# Keeps no connection, so there is none to close.
+_HTTP = httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 WEATHER = {
     "type": "function",
@@ -25,6 +30,12 @@ WEATHER = {
     },
 }
 CLOCK = {"type": "function", "function": {"name": "read_clock", "description": "Reads a clock"}}
+
+
+def post(nim: EmulatorServer, path: str, body: Any) -> httpx.Response:
+    """Post to any path, with a key."""
+    headers = {"authorization": "Bearer nvapi-test"}
+    return _HTTP.post(nim.url + path, json=body, headers=headers)
 
 
 def message(answer: httpx.Response) -> dict[str, Any]:

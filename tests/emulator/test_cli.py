@@ -113,6 +113,39 @@ def test_help_names_all_dialects() -> None:
             assert re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", help_), name
 
 
+def test_emulate_embeddings_and_adapters(spawn: Any) -> None:
+    _, line = spawn("--dialect", "retriever", "--max-batch", "1")
+    url = line.split()[-1]
+    with httpx.Client(trust_env=False) as http:
+        embedder, reranker = (item["id"] for item in http.get(f"{url}/models").json()["data"])
+        assert "rerank" in reranker
+        body = {"model": embedder, "input": ["one", "two"], "input_type": "query"}
+        assert http.post(f"{url}/embeddings", json=body).status_code == 400
+    model = "meta/llama-3.1-8b-instruct"
+    _, line = spawn("--adapter", f"a={model}", "--adapter", f"team/b@v1={model}")
+    entries = httpx.get(line.split()[-1] + "/models", trust_env=False).json()["data"]
+    assert {entry["id"]: entry["parent"] for entry in entries} == {
+        model: None,
+        "a": model,
+        "team/b@v1": model,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (["a"], "not of the form name=model"),
+        (["a=no/model"], "none of the models"),
+        (["a=meta/llama-3.1-8b-instruct"] * 2, "given twice"),
+    ],
+)
+def test_wrong_adapters(given: list[str], text: str) -> None:
+    options = [part for adapter in given for part in ("--adapter", adapter)]
+    result = run("emulate", "--port", "0", *options)
+    assert result.exit_code == 2
+    assert text in " ".join(result.output.replace("│", " ").split())
+
+
 def test_wrong_options() -> None:
     result = run("emulate", "--dialect", "nim9", "--port", "0")
     assert result.exit_code == 2
@@ -120,6 +153,7 @@ def test_wrong_options() -> None:
     assert run("emulate", "--tool-stream", "slices").exit_code == 2
     assert run("emulate", "--tokens-per-second", "0").exit_code == 2
     assert run("emulate", "--polls", "-1").exit_code == 2
+    assert run("emulate", "--max-batch", "0").exit_code == 2
 
 
 def test_port_in_use() -> None:

@@ -14,10 +14,12 @@ from llama_stack_provider_nvidia import cli
 from llama_stack_provider_nvidia.emulator import (
     DIALECTS,
     EmulatorServer,
+    Fault,
     RecordedRequest,
     Reply,
     tables,
 )
+from llama_stack_provider_nvidia.emulator.faults import fault_table
 
 PAGE = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text(encoding="utf-8")
 
@@ -27,6 +29,9 @@ def test_the_tables_are_those_of_the_data() -> None:
         tables.dialect_table(),
         tables.model_table("hosted"),
         tables.special_table("hosted"),
+        fault_table(),
+        tables.embedder_table(),
+        tables.reranker_table(),
     ):
         assert table in PAGE
 
@@ -46,10 +51,21 @@ def test_the_routes_are_those_of_the_data() -> None:
             assert named == routes, name
 
 
+def test_the_paths_of_services_are_those_of_the_data() -> None:
+    section = PAGE.split("| Dialect | Embeddings | Ranking |")[1].split("\n\n")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    told = {}
+    for row in rows:
+        names, paths = row.strip("| ").split(" | ", 1)
+        for name in re.findall(r"`([^`]+)`", names):
+            told[name] = set(re.findall(r"`(/[^`]+)`", paths))
+    assert told == {name: set(item.services) for name, item in DIALECTS.items() if item.services}
+
+
 def test_the_fields_of_records_and_replies() -> None:
     for field in fields(RecordedRequest):
         assert f"`{field.name}`" in PAGE
-    for name in Reply.model_fields:
+    for name in (*Reply.model_fields, *Fault.model_fields):
         assert f"`{name}`" in PAGE
 
 
@@ -62,13 +78,14 @@ def test_the_options() -> None:
 def test_the_python_lines_run(capsys: pytest.CaptureFixture[str]) -> None:
     (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     exec(compile(program, "docs/emulator.md", "exec"), {})
-    age, status, message, *requests = capsys.readouterr().out.splitlines()
-    assert (age, status) == ('{"age": 42}', "503")
+    age, status, message, wait, *requests = capsys.readouterr().out.splitlines()
+    assert (age, status, wait) == ('{"age": 42}', "503", "2")
     assert "Extra inputs are not permitted" in message
     assert requests == [
-        "POST /v1/chat/completions 200",
-        "POST /v1/chat/completions 503",
-        "POST /v1/chat/completions 400",
+        "POST /v1/chat/completions 200 None",
+        "POST /v1/chat/completions 503 None",
+        "POST /v1/chat/completions 400 None",
+        "POST /v1/chat/completions 429 status",
     ]
 
 
@@ -78,3 +95,10 @@ def test_the_script_of_the_page_is_valid(http: httpx.Client) -> None:
         headers = {"content-type": "application/json"}
         answer = http.post(f"{nim.url}/emulator/script", content=script, headers=headers)
         assert answer.json() == {"waiting": 1}
+
+
+def test_the_faults_of_the_page_are_valid(http: httpx.Client) -> None:
+    (faults,) = re.findall(r"--data '(.*)'", PAGE)
+    with EmulatorServer() as nim:
+        answer = http.post(f"{nim.url}/emulator/faults", content=faults)
+        assert answer.json() == {"waiting": 2}

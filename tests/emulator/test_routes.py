@@ -6,7 +6,7 @@ import httpx
 import pytest
 from openai import AuthenticationError, NotFoundError, OpenAI
 
-from llama_stack_provider_nvidia.emulator import DIALECTS, EmulatorServer
+from llama_stack_provider_nvidia.emulator import EmulatorServer
 
 from .support import MODEL, error
 
@@ -113,7 +113,7 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", ERRORS)
 def test_error_shapes(dialect: str, http: httpx.Client) -> None:
     with EmulatorServer(dialect) as nim:
         body = {"model": MODEL, "messages": [{"role": "user", "content": "x"}], "max_tokens": 0}

@@ -53,6 +53,15 @@ DYNAMO_CHAT = names(
     "max_completion_tokens chat_template_args chat_template_kwargs thinking reasoning_effort "
     "media_io_kwargs"
 )
+EMBEDDING = names("model input encoding_format dimensions user")
+"""OpenAI's fields of an embedding request."""
+
+RETRIEVER_EMBEDDING = EMBEDDING | names("input_type truncate embedding_type modality")
+HOSTED_EMBEDDING = EMBEDDING | names("input_type truncate")
+VLLM_EMBEDDING = EMBEDDING | names(
+    "truncate_prompt_tokens truncation_side padding request_id priority cache_salt "
+    "mm_processor_kwargs add_special_tokens embed_dtype endianness use_activation"
+)
 DYNAMO_NVEXT = names(
     "greed_sampling use_raw_prompt annotations backend_instance_id token_data "
     "max_thinking_tokens extra_fields prefill_worker_id decode_worker_id dp_rank prefill_dp_rank "

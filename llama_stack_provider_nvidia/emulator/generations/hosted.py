@@ -173,6 +173,18 @@ _KIMI = replace(
     shapes=replace(HOSTED_SHAPES, auto_content=""),
 )
 
+# "dimensions" is not in the schema of the current embedding model, but others were seen to
+# take it.
+_EMBEDDING = replace(
+    _PLAIN,
+    chat_fields=None,
+    embedding_fields=fields.HOSTED_EMBEDDING,
+    errors="mixed",
+)
+_NEMOTRON_EMBEDDING = replace(_EMBEDDING, embedding_fields=fields.HOSTED_EMBEDDING - {"dimensions"})
+_VISION_EMBEDDING = replace(_EMBEDDING, embedding_fields=fields.HOSTED_EMBEDDING | {"modality"})
+_RERANK = replace(_PLAIN, chat_fields=None, errors="mixed")
+
 _COMPLETIONS = replace(
     _PLAIN,
     chat_fields=None,
@@ -201,8 +213,22 @@ HOSTED = replace(
         "moonshotai/kimi-k2.6",
         "bigcode/starcoder2-7b",
         "meta/llama-without-tool-parser",
+        "nvidia/llama-nemotron-embed-1b-v2",
+        "nvidia/nv-embedqa-e5-v5",
+        "baai/bge-m3",
         "google/gemma-3-27b-it",  # the real list has duplicates as well
     ),
+    unlisted=(
+        "nvidia/llama-nemotron-rerank-1b-v2",
+        "nvidia/llama-3.2-nemoretriever-500m-rerank-v2",
+        "nvidia/llama-3.2-nv-rerankqa-1b-v2",
+        "nv-rerank-qa-mistral-4b:1",
+    ),
+    services={
+        "/v1/embeddings": "embeddings",
+        "/v1/retrieval/nvidia/{name}/reranking": "hosted_ranking",
+        "/v1/retrieval/nvidia/reranking": "legacy_ranking",
+    },
     specials=SPECIALS,
     pending=PENDING,
     variants=(
@@ -222,5 +248,11 @@ HOSTED = replace(
         ("google/gemma-*", _GEMMA),
         ("moonshotai/kimi-*", _KIMI),
         ("bigcode/starcoder2-*", _COMPLETIONS),
+        ("*rerank*", _RERANK),
+        ("*embed-vl*", _VISION_EMBEDDING),
+        ("*vlm-embed*", _VISION_EMBEDDING),
+        ("nvidia/llama-nemotron-embed-*", _NEMOTRON_EMBEDDING),
+        ("*embed*", _EMBEDDING),
+        ("baai/bge-*", _EMBEDDING),
     ),
 )

@@ -40,6 +40,7 @@ NIM1 = Dialect(
     shapes=NIM1_SHAPES,
     model_entry=MODEL_ENTRY,
     owned_by="system",
+    adapter_root="hf://{name}",
     release="1.8.4",
 )
 

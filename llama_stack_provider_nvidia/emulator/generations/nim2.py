@@ -15,6 +15,13 @@ NIM2 = Dialect(
     summary="NIM 2.x with vLLM: extensions at the top level, nvext and guided_* ignored",
     chat_fields=fields.CHAT | fields.VLLM_SAMPLING | fields.VLLM_CHAT,
     completion_fields=fields.COMPLETION | fields.VLLM_SAMPLING,
+    embedding_fields=fields.VLLM_EMBEDDING,
+    services={
+        "/v1/embeddings": "engine_embeddings",
+        "/rerank": "engine_rerank",
+        "/v1/rerank": "engine_rerank",
+        "/v2/rerank": "engine_rerank",
+    },
     # The engine's request models allow extra keys and only log them: nvext and guided_*
     # give 200 with free text.
     refuses_unknown=False,
@@ -36,6 +43,7 @@ NIM2 = Dialect(
     shapes=NIM2_SHAPES,
     model_entry=MODEL_ENTRY,
     owned_by="vllm",
+    adapter_root="/loras/{name}",
     release="2.1.5",
     metadata={"repository_override": "", "selectedModelProfileId": "emulated"},
 )
@@ -74,6 +82,7 @@ NIM2_SGLANG = Dialect(
     shapes=SGLANG_SHAPES,
     model_entry=MODEL_ENTRY[:-1],
     owned_by="sglang",
+    adapter_root="/loras/{name}",
     release="2.1.5",
     metadata={"repository_override": "", "selectedModelProfileId": "emulated"},
 )

@@ -1,0 +1,1 @@
+"""Embedding and rerank models: what they take, and answers that depend on the words in a text."""
