@@ -95,7 +95,7 @@ class Fault(BaseModel):
                 return False
         elif not fnmatchcase(record.path, self.path):
             return False
-        if self.match.encode() not in raw or False:
+        if self.match.encode() not in raw or self.key not in (None, record.key):
             return False
         if self.model is None and self.kind.only is None:
             return True
