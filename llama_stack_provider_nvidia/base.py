@@ -3,21 +3,21 @@
 from typing import Any
 
 from . import stack
-from .config import NVIDIAConfig, usable_key
-from .nim.client import Transport
+from .address import usable_key
+from .config import NVIDIAConfig
+from .endpoints import make_endpoints
 from .nim.endpoint import Endpoint
 from .nim.errors import invalid
-from .nim.prepare import Settings
+from .nim.targets import Target, find_target
 
 
 class NIMProvider(stack.NeedsRequestProviderData):  # type: ignore[misc]
-    """A NIM as one Llama Stack server is configured to use it.
+    """The NIMs as one Llama Stack server is configured to use them.
 
     Attributes:
         config: From run.yaml.
-        endpoint: The NIM.
+        endpoints: The NIMs, in the order of the configuration.
         model_store: Set by the stack: knows the models that users registered.
-        models_known: Whether the NIM has listed its models.
     """
 
     # OGX lets a request name its key after the provider's id, and hands it over under this name.
@@ -26,40 +26,37 @@ class NIMProvider(stack.NeedsRequestProviderData):  # type: ignore[misc]
     def __init__(self, config: NVIDIAConfig) -> None:
         self.config = config
         self.model_store: Any = None
-        self.models_known = False
-        self.endpoint = Endpoint(
-            Transport(
-                endpoint=config.endpoint,
-                timeout=config.timeout,
-                connect_timeout=config.connect_timeout,
-                max_retries=config.max_retries,
-            ),
-            key=config.api_key.get_secret_value() if config.api_key else None,
-            dialect=config.dialect,
-            settings=Settings(
-                thinking=config.thinking,
-                recover_tool_calls=config.recover_tool_calls,
-                validate=config.structured_output == "validate",
-                download_images=config.download_images,
-            ),
-        )
+        self.endpoints = make_endpoints(config)
 
-    async def nim_model_id(self, model_id: str) -> str:
-        """Find the NIM's own id of a model.
+    @property
+    def endpoint(self) -> Endpoint:
+        """The first NIM, which gets what no other is known to serve."""
+        return self.endpoints[0]
+
+    async def target(self, model_id: str) -> Target:
+        """Find the NIM that serves a model, and its own id of it.
+
+        Raises:
+            InvalidRequestError: The stack does not know the model.
+            ModelNotFoundError: No NIM serves it.
+        """
+        return await find_target(self.endpoints, await self.known_id(model_id), self.request_key())
+
+    async def known_id(self, model_id: str) -> str:
+        """Give what a model is registered as: the NIM's id, or another name of it.
 
         Raises:
             InvalidRequestError: The stack does not know the model.
         """
         if not isinstance(model_id, str) or not model_id:
             raise invalid("model_id", "is empty: it must name a registered model")
-        known = model_id
         # Later stacks hand over the NIM's id in the place of their own.
-        if stack.NATIVE and self.model_store is not None:
-            model = await self.model_store.get_model(model_id)
-            if model is None:
-                raise invalid("model_id", f"{model_id!r} is not registered with this stack")
-            known = model.provider_resource_id or model_id
-        return await self.endpoint.served_id(known, key=self.request_key())
+        if not stack.NATIVE or self.model_store is None:
+            return model_id
+        model = await self.model_store.get_model(model_id)
+        if model is None:
+            raise invalid("model_id", f"{model_id!r} is not registered with this stack")
+        return str(model.provider_resource_id or model_id)
 
     def request_key(self) -> str | None:
         """Give the API key that the request itself brought, None if it brought none.

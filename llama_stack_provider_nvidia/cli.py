@@ -5,18 +5,18 @@ from __future__ import annotations
 import importlib.util
 import signal
 import threading
+from collections.abc import Iterable
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from . import __version__
-
-if TYPE_CHECKING:
-    from .nim.endpoint import Endpoint
+from .cli_common import URL, endpoint_at
+from .cli_rerank import rerank
 
 app = typer.Typer(
     name="llama-stack-nvidia",
@@ -27,8 +27,9 @@ app = typer.Typer(
 
 _DIALECT_HELP = (
     "What to speak: nim1 (NIM LLM 1.8), nim1-1.15, nim2 (NIM 2.x with vLLM), nim2-sglang (with "
-    "SGLang), hosted (NVIDIA's API catalogue), dynamo (NVIDIA Dynamo), vllm (plain vLLM) or "
-    "generic (OpenAI's fields only). nim1-1.8 and nim2-vllm are other names for nim1 and nim2."
+    "SGLang), retriever (NeMo Retriever NIM 2.x: embeddings and ranking), retriever1 (1.x), hosted "
+    "(NVIDIA's API catalogue), dynamo (NVIDIA Dynamo), vllm (plain vLLM) or generic (OpenAI's "
+    "fields only). nim1-1.8 and nim2-vllm are other names for nim1 and nim2."
 )
 _EMULATOR_MODULES = ("jsonschema", "rstr", "starlette", "uvicorn")
 
@@ -76,12 +77,9 @@ def providers_dir() -> None:
     typer.echo(Path(str(package)).resolve() / "providers.d")
 
 
-_URL = typer.Argument(help="Address of the NIM; NVIDIA_BASE_URL or the hosted catalogue if unset.")
-
-
 @app.command()
 def doctor(
-    url: Annotated[str | None, _URL] = None,
+    url: Annotated[str | None, URL] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
     """Check a NIM: address, key, readiness, which generation it is and why, and its models.
@@ -94,7 +92,7 @@ def doctor(
     from .doctor import Check, examine
 
     async def run() -> list[Check]:
-        endpoint = _endpoint(url)
+        endpoint = endpoint_at(url)
         checks = []
         async for check in examine(endpoint):
             checks.append(check)
@@ -112,7 +110,7 @@ def doctor(
 
 
 @app.command()
-def models(url: Annotated[str | None, _URL] = None) -> None:
+def models(url: Annotated[str | None, URL] = None) -> None:
     """List the models that a NIM serves: id, kind, family or base model, context length."""
     import asyncio
 
@@ -124,9 +122,9 @@ def models(url: Annotated[str | None, _URL] = None) -> None:
     from .nim.models import ModelEntry
 
     async def run() -> list[ModelEntry]:
-        endpoint = _endpoint(url)
+        endpoint = endpoint_at(url)
         try:
-            return await endpoint.models()
+            return await endpoint.catalogue.models()
         finally:
             await endpoint.aclose()
 
@@ -141,17 +139,7 @@ def models(url: Annotated[str | None, _URL] = None) -> None:
     Console().print(table)
 
 
-def _endpoint(url: str | None) -> Endpoint:
-    from pydantic import ValidationError
-
-    from .config import NVIDIAConfig
-    from .doctor import endpoint_of
-
-    try:
-        return endpoint_of(NVIDIAConfig.model_validate({"url": url} if url else {}))
-    except ValidationError as error:
-        typer.echo(f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}", err=True)
-        raise typer.Exit(2) from None
+app.command()(rerank)
 
 
 @app.command()
@@ -164,7 +152,16 @@ def emulate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Id of a served model; repeat for several. [default: meta/llama-3.1-8b-instruct]"
+            help="Id of a served model; repeat for several. Ids of embedding and rerank models "
+            "are known as such. [default: meta/llama-3.1-8b-instruct; for retriever and "
+            "retriever1 an embedding and a rerank model]"
+        ),
+    ] = None,
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=MODEL",
+            help="LoRA adapter of a served model; repeat for several (nim and vllm dialects only).",
         ),
     ] = None,
     api_key: Annotated[
@@ -189,10 +186,22 @@ def emulate(
         int,
         typer.Option(min=0, help="Times that an answer to be fetched is not ready (hosted only)."),
     ] = 1,
+    max_batch: Annotated[
+        int,
+        typer.Option(min=1, help="Most texts per embedding request (retriever and hosted only)."),
+    ] = 1024,
     tool_parser: Annotated[
         bool,
         typer.Option(help="Without it, nim1, nim2 and vllm refuse the tool choice auto."),
     ] = True,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:PARAMETER=VALUE,...]",
+            help="Answer all requests with a fault, such as stall:after=3 or "
+            "status:status=429,probability=0.1; repeat for several. docs/emulator.md has the list.",
+        ),
+    ] = None,
     log_level: Annotated[
         LogLevel, typer.Option(help="Level of the log; info logs each request.")
     ] = LogLevel.warning,
@@ -200,7 +209,8 @@ def emulate(
     """Run a local NIM without a model or a GPU, for demos and tests.
 
     It answers at /v1 like the chosen generation of NIM, with made-up but repeatable texts.
-    GET /emulator/requests shows what it was asked, POST /emulator/script sets replies.
+    GET /emulator/requests shows what it was asked, POST /emulator/script sets replies, and
+    POST /emulator/faults orders faults.
     """
     missing = [name for name in _EMULATOR_MODULES if importlib.util.find_spec(name) is None]
     if missing:
@@ -213,14 +223,15 @@ def emulate(
 
     import logging
 
-    from .emulator import DEFAULT_MODELS, EmulatorServer
+    from .emulator import EmulatorServer
+    from .emulator.faults import standing
 
     logging.basicConfig(level=log_level.value.upper(), format="%(levelname)s %(message)s")
     stopping = _stop_on_signals()
     try:
         server = EmulatorServer(
             dialect,
-            model or DEFAULT_MODELS,
+            model or None,
             host=host,
             port=port,
             api_key=api_key,
@@ -231,8 +242,12 @@ def emulate(
             done=done,
             polls=polls,
             tool_parser=tool_parser,
+            adapters=_adapters(adapter or ()),
+            max_batch=max_batch,
             log_level=log_level.value,
-        ).start()
+        )
+        server.faults(map(standing, fault or ()))
+        server.start()
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     except OSError as error:
@@ -246,6 +261,24 @@ def emulate(
     server.stop()
     if crashed:
         raise typer.Exit(1)
+
+
+def _adapters(given: Iterable[str]) -> dict[str, str]:
+    """Return base models by adapter.
+
+    Raises:
+        ValueError: One is not of the form ``name=model``.
+    """
+    adapters = {}
+    for text in given:
+        # The name of an adapter may hold "@" and "/", but no model's id holds "=".
+        name, equals, model = text.rpartition("=")
+        if not equals or not name or not model:
+            raise ValueError(f"adapter {text!r} is not of the form name=model")
+        if name in adapters:
+            raise ValueError(f"adapter {name!r} is given twice")
+        adapters[name] = model
+    return adapters
 
 
 def _stop_on_signals() -> threading.Event:

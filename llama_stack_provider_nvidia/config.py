@@ -2,16 +2,14 @@
 
 import os
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from .address import EndpointConfig, NIMAddress, origin
+from .nim.network import NetworkConfig
 from .nim.thinking import parse_setting
 
 HOSTED_URL = "https://integrate.api.nvidia.com/v1"
-MAX_KEY_LENGTH = 8192
-
-Dialect = Literal["auto", "nim1", "nim2-vllm", "nim2-sglang", "hosted", "dynamo", "generic"]
 
 
 class NVIDIAProviderDataValidator(BaseModel):
@@ -22,7 +20,8 @@ class NVIDIAProviderDataValidator(BaseModel):
     that a server's key is sent to.
 
     A key that cannot be used still validates, because the stack treats data that does not as
-    none at all, and the server's own key would be used in its place. ``usable_key`` tells.
+    none at all, and the server's own key would be used in its place. ``address.usable_key``
+    tells.
     """
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -42,7 +41,7 @@ def _environment(name: str, default: Any) -> Any:
     return os.environ.get(name) or default
 
 
-class NVIDIAConfig(BaseModel):
+class NVIDIAConfig(NIMAddress):
     """Configuration of the NVIDIA NIM inference provider.
 
     Every key of the built-in ``remote::nvidia`` providers is accepted, from
@@ -53,31 +52,30 @@ class NVIDIAConfig(BaseModel):
         pydantic.ValidationError: A value is not usable; the text names the key.
     """
 
-    model_config = ConfigDict(extra="forbid", validate_default=True, hide_input_in_errors=True)
-
     url: str = Field(
         default_factory=lambda: os.environ.get("NVIDIA_BASE_URL") or HOSTED_URL,
         description="Address of the NIM, with or without a trailing /v1. "
-        "Default: NVIDIA_BASE_URL, else NVIDIA's hosted catalogue.",
-    )
-    base_url: str | None = Field(
-        default=None,
-        description="The same as `url`, under the name that Llama Stack 0.4 and later use.",
+        "Default: NVIDIA_BASE_URL, else NVIDIA's hosted catalogue; with `endpoints`, none.",
     )
     api_key: SecretStr | None = Field(
         default_factory=lambda: SecretStr(os.environ.get("NVIDIA_API_KEY", "")),
         description="Key for the hosted catalogue (`nvapi-...`), or for a gateway in front of a "
         "NIM of your own. A NIM of your own needs none. Default: NVIDIA_API_KEY.",
     )
-    auth_credential: SecretStr | None = Field(
-        default=None,
-        description="The same as `api_key`, under the name Llama Stack 0.3 and later use inside.",
-    )
     append_api_version: bool = Field(
         default_factory=lambda: _environment("NVIDIA_APPEND_API_VERSION", True),
         description="Append /v1 to the address when it does not end with it. Turn it off for a "
         "gateway that serves the API under another path. Default: NVIDIA_APPEND_API_VERSION, "
         "else true.",
+    )
+    network: NetworkConfig = Field(
+        default_factory=NetworkConfig,
+        description="TLS, proxy, headers, time limits and pool limits; see below.",
+    )
+    endpoints: list[EndpointConfig] = Field(
+        default_factory=list,
+        description="Further NIMs behind this provider, see below. A request goes to the one that "
+        "serves its model.",
     )
     timeout: float = Field(
         default_factory=lambda: _environment("NVIDIA_TIMEOUT", 600),
@@ -92,16 +90,49 @@ class NVIDIAConfig(BaseModel):
         allow_inf_nan=False,
         description="Seconds to wait for a connection to the NIM.",
     )
+    first_token_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a streamed answer may take to begin, all tries included.",
+    )
+    token_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a stream may pause between two events. Unlike `timeout` it is "
+        "not put off by the comments that some proxies send.",
+    )
+    total_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a whole answer may take, streamed or not, all tries included.",
+    )
     max_retries: int = Field(
         default=2,
         ge=0,
         description="How often a request is sent again when the NIM could not be reached or was "
         "overloaded, before any of its answer has arrived.",
     )
-    dialect: Dialect = Field(
-        default="auto",
-        description="Which NIM answers: decides where request fields go that OpenAI's API does "
-        "not have. `auto` finds out; say it for a gateway that hides what is behind it.",
+    retry_timeout: float = Field(
+        default=60,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds after which a request is not sent again. A NIM that asks to wait "
+        "longer (Retry-After) is not waited for: the caller is told.",
+    )
+    max_concurrent_requests: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many requests for inference each NIM gets at the same time. The others "
+        "wait, each key in a line of its own, and the lines take turns.",
+    )
+    requests_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many requests for inference each NIM gets within 60 seconds; the others "
+        "wait as above.",
     )
     thinking: Literal["on", "off"] | int | None = Field(
         default=None,
@@ -114,6 +145,11 @@ class NVIDIAConfig(BaseModel):
         description="What becomes of the thinking in native answers, which have no place for it: "
         "left out, kept as `<think>...</think>`, or kept as text before the answer. OpenAI-style "
         "answers have it in `reasoning_content`.",
+    )
+    coalesce: bool = Field(
+        default=True,
+        description="Join what the NIM has sent while nobody read it into one event of a stream. "
+        "Nothing is lost or held back; a server slower than the NIM then keeps up with it.",
     )
     recover_tool_calls: bool = Field(
         default=False,
@@ -133,7 +169,8 @@ class NVIDIAConfig(BaseModel):
     batch_concurrency: int = Field(
         default=8,
         ge=1,
-        description="How many requests of one batch call are under way at the same time.",
+        description="How many requests of one call are under way at the same time, where the call is "
+        "a batch, or has more texts or items than one request takes.",
     )
     allowed_models: list[str] | None = Field(
         default=None,
@@ -142,69 +179,92 @@ class NVIDIAConfig(BaseModel):
     refresh_models: bool = Field(
         default=False, description="Ask the NIM for its models again at each registry refresh."
     )
+    model_validation: bool = Field(
+        default=True,
+        description="Refuse models that no NIM lists where a client registers them. In run.yaml "
+        "they are only warned of.",
+    )
     rerank_model_to_url: dict[str, str] = Field(
         default_factory=dict,
-        description="Full URL per rerank model, for models not served at `url`.",
+        description="Full URL per rerank model, for models not served at `url`: its path ends with "
+        "/ranking, /reranking or /rerank, which tells how requests look. Of an address alone both "
+        "/v1/ranking and /v1/rerank are tried.",
+    )
+    rerank_truncate: Literal["NONE", "END"] | None = Field(
+        default=None,
+        description="What becomes of items that are too long to be ranked: an error, or cut at "
+        "the end. Unset leaves it to the NIM.",
+    )
+    rerank_batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most items in one request to a NIM. Default: what the model takes, else 512.",
+    )
+    embedding_input_type: Literal["query", "passage"] | None = Field(
+        default=None,
+        description="What inputs are taken for where nothing says it: see docs/embeddings.md. "
+        "Unset means `passage` with models that want to know, and nothing with others.",
+    )
+    embedding_truncate: Literal["NONE", "START", "END"] | None = Field(
+        default=None,
+        description="What becomes of texts that are too long to be embedded, unless the request "
+        "says so: an error, or cut at that end. Unset leaves it to the NIM.",
+    )
+    embedding_batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most inputs in one request to a NIM; more are sent as several. Default: 256.",
     )
 
-    @model_validator(mode="before")
+    @field_validator("rerank_truncate", "embedding_truncate", mode="before")
     @classmethod
-    def _unset_what_is_empty(cls, values: Any) -> Any:
-        """Take an empty string for unset: it is what an unset ``${env.X:=}`` becomes."""
-        if not isinstance(values, dict):
-            return values
-        return {key: value for key, value in values.items() if value not in ("", None)}
+    def _in_capitals(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
 
-    @field_validator("url", "base_url", mode="before")
+    @field_validator("rerank_model_to_url")
     @classmethod
-    def _is_url(cls, value: object) -> str | None:
-        if value is None:
-            return None
-        text = str(value).strip()
-        if not text.lower().startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
-        if not text.isprintable() or " " in text:
-            raise ValueError("holds white space")
-        parts = urlsplit(text)  # raises a ValueError of its own for brackets that do not match
-        if not parts.hostname or parts.port == 0:  # as does an impossible port
-            raise ValueError("names no host")
-        if parts.username is not None:
-            raise ValueError("must not hold a user name or password: they would show in errors")
-        if parts.query or parts.fragment:
-            raise ValueError("must not hold a query or fragment: paths are appended to it")
-        return text
-
-    @field_validator("api_key", "auth_credential")
-    @classmethod
-    def _usable_key(cls, value: SecretStr | None) -> SecretStr | None:
-        key = usable_key(value.get_secret_value()) if value else None
-        return SecretStr(key) if key else None
+    def _are_urls(cls, urls: dict[str, str]) -> dict[str, str]:
+        return {model: str(cls._is_url(url)) for model, url in urls.items()}
 
     @field_validator("thinking", mode="before")
     @classmethod
     def _known_thinking(cls, value: object) -> object:
         return parse_setting(value)
 
+    @field_validator("network", mode="before")
+    @classmethod
+    def _no_network(cls, value: object) -> object:
+        return {} if value is None else value
+
     @model_validator(mode="after")
-    def _one_name_each(self) -> "NVIDIAConfig":
-        given = self.model_fields_set
-        if self.base_url is not None:
-            if "url" in given and _bare(self.url) != _bare(self.base_url):
-                raise ValueError("`url` and `base_url` name different addresses; keep one of them")
-            self.url = self.base_url
-        if self.auth_credential is not None:
-            if "api_key" in given and self.api_key != self.auth_credential:
-                raise ValueError("`api_key` and `auth_credential` differ; keep one of them")
-            self.api_key = self.auth_credential
+    def _told_apart(self) -> "NVIDIAConfig":
+        names = [address.name or address.endpoint for address in self.addresses()]
+        if double := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(
+                f"endpoints: {double} is there twice. Replicas of one NIM belong behind one "
+                "address; give different NIMs different names"
+            )
         return self
 
-    @property
-    def endpoint(self) -> str:
-        """Address that request paths are appended to, without a trailing slash."""
-        address = self.url.rstrip("/")
-        if self.append_api_version and not address.endswith("/v1"):
-            address += "/v1"
-        return address
+    def addresses(self) -> list[EndpointConfig]:
+        """The NIMs: `url`, unless only `endpoints` are given, and then those.
+
+        Each comes with what it takes over from the provider's own keys.
+        """
+        own = EndpointConfig(
+            url=self.url,
+            api_key=self.api_key,
+            append_api_version=self.append_api_version,
+            dialect=self.dialect,
+            network=self.network,
+        )
+        made = [] if self.endpoints and "url" not in self.model_fields_set else [own]
+        for endpoint in self.endpoints:
+            update: dict[str, Any] = {"network": endpoint.network or self.network}
+            if endpoint.api_key is None and origin(endpoint.url) == origin(self.url):
+                update["api_key"] = self.api_key
+            made.append(endpoint.model_copy(update=update))
+        return made
 
     @classmethod
     def sample_run_config(cls, **_: Any) -> dict[str, Any]:
@@ -213,23 +273,3 @@ class NVIDIAConfig(BaseModel):
             "url": "${env.NVIDIA_BASE_URL:=" + HOSTED_URL + "}",
             "api_key": "${env.NVIDIA_API_KEY:=}",
         }
-
-
-def usable_key(key: str) -> str | None:
-    """Give back a key as it can be sent, None for an empty one.
-
-    Raises:
-        ValueError: It cannot be sent in a header. The text never holds the key.
-    """
-    text = key.strip()
-    if not text:
-        return None
-    if not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError("holds characters that cannot be sent in a header")
-    if len(text) > MAX_KEY_LENGTH:
-        raise ValueError(f"is longer than {MAX_KEY_LENGTH} characters")
-    return text
-
-
-def _bare(address: str) -> str:
-    return address.rstrip("/").removesuffix("/v1")

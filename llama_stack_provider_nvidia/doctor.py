@@ -5,11 +5,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .config import NVIDIAConfig
-from .nim.client import Transport
+from .endpoints import make_endpoints
 from .nim.endpoint import Endpoint
 from .nim.errors import NIMError
 from .nim.models import Kind, ModelEntry
 from .nim.profiles import profile_of
+
+_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,10 @@ class Check:
         return asdict(self)
 
 
-def endpoint_of(config: NVIDIAConfig) -> Endpoint:
-    """Make the endpoint that a configuration names, for a look and no retries."""
-    return Endpoint(
-        Transport(config.endpoint, timeout=10, connect_timeout=3, max_retries=0),
-        key=config.api_key.get_secret_value() if config.api_key else None,
-        dialect=config.dialect,
-    )
+def endpoints_of(config: NVIDIAConfig) -> list[Endpoint]:
+    """Make the endpoints that a configuration names, for a look and no retries."""
+    quick = {"timeout": 10.0, "connect_timeout": 3.0, "max_retries": 0}
+    return make_endpoints(config.model_copy(update=quick))
 
 
 async def examine(endpoint: Endpoint) -> AsyncIterator[Check]:
@@ -51,15 +50,13 @@ async def examine(endpoint: Endpoint) -> AsyncIterator[Check]:
     needs = endpoint.is_hosted and not has_key
     found = "missing: set NVIDIA_API_KEY" if needs else "set" if has_key else "none, none needed"
     yield Check("key", not needs, found)
-    try:
-        yield Check("ready", True, await endpoint.check())
-    except NIMError as error:
-        yield Check("ready", False, str(error))
+    health = await endpoint.health(_PATIENCE_SECONDS)
+    yield Check("ready", health.ready, health.message)
     finding = await endpoint.finding()
     release = f", release {finding.release}" if finding.release else ""
     yield Check("dialect", True, f"{finding.dialect}{release}: {finding.reason}")
     try:
-        models = await endpoint.models()
+        models = await endpoint.catalogue.models()
     except NIMError as error:
         yield Check("models", False, str(error))
     else:

@@ -5,8 +5,6 @@ from functools import partial
 from typing import Any
 
 from . import stack
-from .base import NIMProvider
-from .batch import bounded_map
 from .convert import (
     convert_chat_completion_request,
     convert_completion_request,
@@ -16,13 +14,17 @@ from .convert import (
     convert_openai_completion_choice,
     convert_openai_completion_stream,
 )
+from .nim.batch import bounded_map
+from .nim.endpoint import Endpoint
 from .nim.stream import close_when_dropped
+from .nim.vectors import as_numbers
 from .nim.wire import ChatChunk, CompletionChunk
+from .retrieval import RetrievalMethods
 
 logger = logging.getLogger(__name__)
 
 
-class NativeMethods(NIMProvider):
+class NativeMethods(RetrievalMethods):
     """Native chat, completion, batches and embeddings."""
 
     async def chat_completion(
@@ -53,8 +55,9 @@ class NativeMethods(NIMProvider):
                 **({} if tool_choice is None else {"tool_choice": tool_choice}),
             )
         _note_prompt_format(tool_config.tool_prompt_format)
+        endpoint, model = await self.target(model_id)
         request = stack.ChatCompletionRequest(
-            model=await self.nim_model_id(model_id),
+            model=model,
             messages=messages,
             sampling_params=sampling_params or stack.SamplingParams(),
             tools=tools or [],
@@ -67,8 +70,8 @@ class NativeMethods(NIMProvider):
         mode = self.config.reasoning
         if stream:
             convert = partial(convert_openai_chat_completion_stream, reasoning=mode)
-            return await self._stream(body, ChatChunk, convert)
-        answer = await self.endpoint.ask(body, ChatChunk, key=self.request_key())
+            return await self._stream(endpoint, body, ChatChunk, convert)
+        answer = await endpoint.ask(body, ChatChunk, key=self.request_key())
         return convert_openai_chat_completion_choice(_first(answer.choices), reasoning=mode)
 
     async def completion(
@@ -89,8 +92,9 @@ class NativeMethods(NIMProvider):
         Raises:
             NIMError: See ``nim.errors``; what can be seen to be wrong is refused unsent.
         """
+        endpoint, model = await self.target(model_id)
         request = stack.CompletionRequest(
-            model=await self.nim_model_id(model_id),
+            model=model,
             content=content,
             sampling_params=sampling_params or stack.SamplingParams(),
             response_format=response_format,
@@ -99,12 +103,17 @@ class NativeMethods(NIMProvider):
         )
         body = _flat(convert_completion_request(request))
         if stream:
-            return await self._stream(body, CompletionChunk, convert_openai_completion_stream)
-        answer = await self.endpoint.ask(body, CompletionChunk, key=self.request_key())
+            convert = convert_openai_completion_stream
+            return await self._stream(endpoint, body, CompletionChunk, convert)
+        answer = await endpoint.ask(body, CompletionChunk, key=self.request_key())
         return convert_openai_completion_choice(_first(answer.choices))
 
-    async def _stream(self, body: dict[str, Any], kind: Any, convert: Any) -> Any:
-        chunks, response = await self.endpoint.stream(body, kind, key=self.request_key())
+    async def _stream(
+        self, endpoint: Endpoint, body: dict[str, Any], kind: Any, convert: Any
+    ) -> Any:
+        chunks, response = await endpoint.stream(
+            body, kind, key=self.request_key(), joins=self.config.coalesce
+        )
         converted = convert(chunks)
         close_when_dropped(converted, response)
         return converted
@@ -175,7 +184,7 @@ class NativeMethods(NIMProvider):
         output_dimension: int | None = None,
         task_type: Any = None,
     ) -> Any:
-        """Embed texts.
+        """Embed texts, and images with the models that can.
 
         Returns:
             An ``EmbeddingsResponse`` in the order of the texts.
@@ -184,14 +193,16 @@ class NativeMethods(NIMProvider):
             NIMError: See ``nim.errors``; what can be seen to be wrong is refused unsent.
         """
         request = convert_embeddings_request(
-            await self.nim_model_id(model_id),
+            model_id,
             contents,
             text_truncation=text_truncation,
             output_dimension=output_dimension,
             task_type=task_type,
         )
-        vectors = await self.endpoint.embed(request, key=self.request_key())
-        return stack.EmbeddingsResponse(embeddings=vectors)
+        embedded = await self.embed(request)
+        vectors = [as_numbers(vector) for vector in embedded.vectors]
+        # Not validated: these are megabytes, and lists of numbers they are.
+        return stack.EmbeddingsResponse.model_construct(embeddings=vectors)
 
 
 def _flat(payload: dict[str, Any]) -> dict[str, Any]:

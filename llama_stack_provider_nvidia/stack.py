@@ -12,6 +12,7 @@ from typing import Any
 
 from openai.types.chat import ChatCompletionChunk, ChatCompletionTokenLogprob
 from openai.types.chat.chat_completion_token_logprob import TopLogprob
+from pydantic import BaseModel
 
 from .nim import errors
 
@@ -42,6 +43,7 @@ _datatypes = _find(*(f"{core}.datatypes" for core in _CORES))
 Protocol: Any = getattr(_inference, "InferenceProvider", None) or _inference.Inference
 NATIVE: bool = hasattr(Protocol, "chat_completion")
 REASONING: bool = hasattr(Protocol, "openai_chat_completions_with_reasoning")
+ANTHROPIC: bool = hasattr(Protocol, "anthropic_messages")
 
 Model: Any = _models.Model
 ModelType: Any = _models.ModelType
@@ -49,6 +51,23 @@ ModelType: Any = _models.ModelType
 KINDS = frozenset(kind.value for kind in ModelType)
 NeedsRequestProviderData: Any = _headers.NeedsRequestProviderData
 HealthStatus: Any = _specs.HealthStatus
+
+
+class _RerankData(BaseModel):
+    """One ranked item, as releases from 0.2.19 on have it."""
+
+    index: int
+    relevance_score: float
+
+
+class _RerankResponse(BaseModel):
+    """Items by relevance, the most relevant first."""
+
+    data: list[_RerankData]
+
+
+RerankData: Any = getattr(_inference, "RerankData", _RerankData)
+RerankResponse: Any = getattr(_inference, "RerankResponse", _RerankResponse)
 
 if NATIVE:  # the native API's types, field for field alike from 0.2.2 to 0.2.24
     _content = _find("llama_stack.apis.common.content_types")
@@ -106,6 +125,11 @@ def provider_spec(**fields: Any) -> Any:
     )
 
 
+def in_request() -> bool:
+    """Tell a call that a client's request has caused from one of the server's own, at start-up."""
+    return _headers.PROVIDER_DATA_VAR.get() is not None
+
+
 # Servers keep the log probabilities of a stream as objects of their own class, and those before
 # 0.4 do not make them of the SDK's: these are both.
 _TokenLogprob: Any = type(
@@ -120,14 +144,16 @@ def storable(chunk: Any) -> Any:
         return chunk
     for choice in chunk.choices:
         if choice.logprobs and choice.logprobs.content:
-            choice.logprobs.content = [_both(token) for token in choice.logprobs.content]
+            for token in choice.logprobs.content:
+                _both(token)
     return chunk
 
 
-def _both(token: ChatCompletionTokenLogprob) -> Any:
-    made = _TokenLogprob.model_construct(**dict(token))
-    made.top_logprobs = [_TopLogprob.model_construct(**dict(top)) for top in token.top_logprobs]
-    return made
+def _both(token: Any) -> None:
+    # Of a class that adds nothing: made anew, it would cost more than all else of a chunk.
+    token.__class__ = _TokenLogprob
+    for top in token.top_logprobs:
+        top.__class__ = _TopLogprob
 
 
 def with_reasoning(chunk: Any) -> Any:
@@ -150,25 +176,58 @@ def reasoning_of(message: Any) -> str | None:
     return getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
 
 
+def anthropic_converters() -> Any:
+    """The server's own converters between Anthropic's messages and OpenAI-style chats."""
+    return _find("ogx.providers.utils.inference.anthropic_translation")
+
+
+async def counted_by(answer: Any, params: Any) -> Any:
+    """Count the tokens of an Anthropic message by having a single one written."""
+    fields = {name: getattr(params, name) for name in ("model", "messages", "system", "tools")}
+    request = _inference.AnthropicCreateMessageRequest(**fields, max_tokens=1, stream=False)
+    usage = (await answer(request)).usage
+    return _inference.AnthropicCountTokensResponse(input_tokens=usage.input_tokens)
+
+
 def with_protocol_signature(method: Any) -> Any:
-    """Give a method that takes ``**kwargs`` the signature its protocol namesake has.
+    """Give a method that takes ``**kwargs`` the signature its protocol namesake has, if any.
 
     The stack compares parameter names when it loads a provider, and they drift from release
     to release; ``inspect.signature`` reads ``__signature__``.
     """
-    method.__signature__ = inspect.signature(getattr(Protocol, method.__name__))
+    namesake = getattr(Protocol, method.__name__, None)
+    if namesake is not None:
+        method.__signature__ = inspect.signature(namesake)
     return method
+
+
+def _not_found() -> type[Exception]:
+    """The stack's error for what is not there. Before 0.2.18 it had none, and no status 404."""
+    homes = (*(f"{api}.common.errors" for api in _APIS), "llama_stack.apis.common.errors")
+    try:
+        found: type[Exception] = _find(*homes).ResourceNotFoundError
+    except (ModuleNotFoundError, AttributeError):
+        return ValueError
+    return found
+
+
+_NotFoundError = _not_found()
+
+
+async def registered(store: Any, name: str) -> Any | None:
+    """Give the model that a stack's store knows by a name, None if there is none."""
+    try:
+        return await store.get_model(name)
+    except _NotFoundError:
+        return None
 
 
 def _teach_errors() -> None:
     """Tie our errors to the classes that the installed stack's server knows a status for."""
     errors.AuthenticationError.also_as(_datatypes.AuthenticationRequiredError)
-    try:
-        homes = (*(f"{api}.common.errors" for api in _APIS), "llama_stack.apis.common.errors")
-        not_found = _find(*homes).ResourceNotFoundError
-    except (ModuleNotFoundError, AttributeError):  # before 0.2.18: no class, no 404
-        return
-    errors.ModelNotFoundError.also_as(not_found)
+    if _NotFoundError is not ValueError:
+        errors.ModelNotFoundError.also_as(_NotFoundError)
+        errors.ModelWithdrawnError.also_as(_NotFoundError)
 
 
 _teach_errors()

@@ -21,10 +21,12 @@ from types import FrameType
 
 from rich.console import Console
 
+from scripts import stack_client
 from scripts.stack_server import ROOT, ServerError, StackServer, stop_process, tail
 
 HOSTED_URL = "https://integrate.api.nvidia.com/v1"
 EMULATOR_SECONDS = 60.0
+EMULATED = ("--model=meta/llama-3.1-8b-instruct", "--model=nvidia/nv-embedqa-e5-v5")
 _READY = re.compile(r"^Emulating NIM \((?P<dialect>[\w-]+)\) at (?P<url>\S+)")
 
 
@@ -94,7 +96,11 @@ def emulator(log_path: Path) -> Iterator[Nim]:
     program = str(Path(sys.executable).parent / "llama-stack-nvidia")
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [program, "emulate", "--port", "0", "--dialect", "nim2"],
+            # At the pace of a model: what comes all at once is joined into one event.
+            [
+                *(program, "emulate", "--port=0", "--dialect=nim2", "--tokens-per-second=80"),
+                *EMULATED,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -152,7 +158,8 @@ def running(console: Console, name: str, *, port: int | None = None) -> Iterator
     """
     logs = ROOT / "var"
     logs.mkdir(exist_ok=True)
-    version = installed("llama-stack")
+    software = stack_client.installed_kind()
+    version = installed(software.server)
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(tempfile.TemporaryDirectory(prefix="nim-demo-"))
         nim = named_nim(os.environ)
@@ -167,9 +174,9 @@ def running(console: Console, name: str, *, port: int | None = None) -> Iterator
             port=port,
             log_path=logs / f"{name}-server.log",
         )
-        with working(console, f"Starting Llama Stack {version}"):
+        with working(console, f"Starting {software.title} {version}"):
             stack.enter_context(server)
-        console.print(f"Llama Stack  {server.url} (release {version})", highlight=False)
+        console.print(f"{software.title:<12} {server.url} (release {version})", highlight=False)
         yield Running(nim, server, version)
 
 

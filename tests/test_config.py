@@ -3,12 +3,11 @@ import json
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from llama_stack_provider_nvidia.address import MAX_KEY_LENGTH, usable_key
 from llama_stack_provider_nvidia.config import (
     HOSTED_URL,
-    MAX_KEY_LENGTH,
     NVIDIAConfig,
     NVIDIAProviderDataValidator,
-    usable_key,
 )
 
 KEY = "nvapi-secret-0123456789"
@@ -198,7 +197,7 @@ def test_impossible_value_is_refused_by_name(name, value):
     assert f"\n{name}" in refusal(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["network", "api_keys", "tls"])
+@pytest.mark.parametrize("name", ["networks", "api_keys", "tls"])
 def test_unknown_key_is_refused_by_name(name):
     text = refusal(**{name: {"tls": {"verify": False}}})
     assert f"\n{name}\n" in text
@@ -290,3 +289,41 @@ def test_unusable_key_is_refused_without_showing_it(key):
     with pytest.raises(ValueError, match=r"characters") as caught:
         usable_key(key)
     assert "cret" not in str(caught.value)
+
+
+class TestSeveralNIMs:
+    def test_the_address_counts_only_where_it_is_written(self, monkeypatch):
+        monkeypatch.setenv("NVIDIA_BASE_URL", "http://from-the-environment")
+        others = [{"url": "http://a"}, {"base_url": "http://b/v1", "append_api_version": False}]
+        only = NVIDIAConfig(endpoints=others)
+        assert [one.endpoint for one in only.addresses()] == ["http://a/v1", "http://b/v1"]
+        both = NVIDIAConfig(url="http://c", endpoints=others)
+        assert both.addresses()[0].endpoint == "http://c/v1"
+        assert [one.endpoint for one in NVIDIAConfig().addresses()] == [
+            "http://from-the-environment/v1"
+        ]
+
+    def test_each_may_have_a_network_of_its_own(self):
+        config = NVIDIAConfig(
+            network={"headers": {"a": "1"}},
+            endpoints=[{"url": "http://a"}, {"url": "http://b", "network": {"timeout": 3}}],
+        )
+        first, second = (one.network for one in config.addresses())
+        assert first == config.network
+        assert (second.headers, second.timeout) == ({}, 3)
+
+    @pytest.mark.parametrize(
+        ("endpoints", "named", "said"),
+        [
+            ([{"name": "a"}], "endpoints.0.url", "must start with http"),
+            ([{"url": "a"}], "endpoints.0.url", "must start with http"),
+            ([{"url": "http://a", "key": 1}], "endpoints.0.key", "Extra inputs"),
+            ([{"url": "http://a"}, {"url": "http://a/v1"}], "", "is there twice"),
+            ([{"url": "http://a", "api_key": "two words"}], "endpoints.0.api_key", "header"),
+        ],
+    )
+    def test_what_cannot_be_used_is_named(self, endpoints, named, said):
+        text = refusal(endpoints=endpoints)
+        assert f"\n{named}" in text
+        assert said in text
+        assert "two words" not in text

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from ..nim.contents import Content
+from ..nim.embeddings import EmbeddingRequest
 from ..nim.errors import invalid
 from ..stack import EmbeddingTaskType, TextTruncation
-from .content import text_of
+from .content import user_content
 
 _TRUNCATE = {
     TextTruncation.none: "NONE",
@@ -12,6 +14,12 @@ _TRUNCATE = {
     TextTruncation.end: "END",
 }
 _INPUT_TYPES = {EmbeddingTaskType.query: "query", EmbeddingTaskType.document: "passage"}
+_NAMES = {
+    "inputs": "contents",
+    "truncate": "text_truncation",
+    "dimensions": "output_dimension",
+    "input_type": "task_type",
+}
 
 
 def convert_embeddings_request(
@@ -21,40 +29,46 @@ def convert_embeddings_request(
     text_truncation: Any = None,
     output_dimension: int | None = None,
     task_type: Any = None,
-) -> dict[str, Any]:
-    """Convert a native embedding request to the body of ``POST /v1/embeddings``.
+) -> EmbeddingRequest:
+    """Convert a native embedding request.
 
     Args:
         model: The NIM's own id.
-        contents: Texts.
+        contents: Texts, and images for the models that embed them.
         text_truncation: What to do with a text that is too long; none means an error.
         output_dimension: Length of the vectors, for the models that can choose it.
         task_type: Whether the texts are queries or documents: many NIMs want to know.
 
     Raises:
-        InvalidRequestError: There is nothing to embed, or an image.
+        InvalidRequestError: There is nothing to embed, or a value does not exist.
     """
     if not contents:
         raise invalid("contents", "is empty: there must be at least one text")
-    body: dict[str, Any] = {
-        "model": model,
-        "input": [text_of(content, f"contents[{n}]") for n, content in enumerate(contents)],
-        # Several NIMs refuse base64.
-        "encoding_format": "float",
-    }
-    if text_truncation is not None:
-        body["truncate"] = _named(_TRUNCATE, text_truncation, "text_truncation")
-    if output_dimension is not None:
-        if output_dimension < 1:
-            raise invalid("output_dimension", f"is {output_dimension}: it must be at least 1")
-        body["dimensions"] = output_dimension
-    if task_type is not None:
-        body["input_type"] = _named(_INPUT_TYPES, task_type, "task_type")
-    return body
+    return EmbeddingRequest(
+        model,
+        [_input(content, f"contents[{n}]") for n, content in enumerate(contents)],
+        input_type=_named(_INPUT_TYPES, task_type, "task_type"),
+        truncate=_named(_TRUNCATE, text_truncation, "text_truncation"),
+        dimensions=output_dimension,
+        names=_NAMES,
+    )
 
 
-def _named(table: dict[Any, str], value: Any, field: str) -> str:
+def _input(content: Any, field: str) -> str | Content:
+    made = user_content(content, field)
+    if isinstance(made, str):
+        return made
+    texts = [part["text"] for part in made if part["type"] == "text"]
+    images = [part["image_url"]["url"] for part in made if part["type"] == "image_url"]
+    if len(images) > 1:
+        raise invalid(field, f"has {len(images)} images: one vector is made of one at most")
+    return Content("\n".join(texts) or None, images[0])
+
+
+def _named(table: dict[Any, str], value: Any, field: str) -> str | None:
     """Look an enum's member up, also by its value."""
+    if value is None:
+        return None
     for member, name in table.items():
         if value in (member, member.value):
             return name

@@ -1,19 +1,18 @@
 """Clients and their connections: one pool per event loop, address and key."""
 
 import asyncio
-import ssl
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import msgspec
 import openai
 
 from .. import __version__
-from . import errors
-from .detect import Answer
+from .network import NetworkConfig, Road
+from .retry import RetryPolicy
+from .timing import TimeLimits
 
 USER_AGENT = f"llama-stack: nvidia-inference-adapter/{__version__}"
 
@@ -32,13 +31,65 @@ class Transport:
         endpoint: Address that paths are appended to, usually ending with ``/v1``.
         timeout: Seconds to wait for the next bytes.
         connect_timeout: Seconds to wait for a connection.
-        max_retries: Further tries before any of the answer has arrived.
+        retry: Further tries before any of the answer has arrived.
+        limits: Of the time that an answer may take.
+        max_concurrent_requests: For inference; None for any number.
+        requests_per_minute: For inference; None for any number.
+        network: TLS, proxy, headers and pool limits. Its time limits go before those above.
     """
 
     endpoint: str
     timeout: float = 600
     connect_timeout: float = 10
-    max_retries: int = 2
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    limits: TimeLimits = field(default_factory=TimeLimits)
+    max_concurrent_requests: int | None = None
+    requests_per_minute: int | None = None
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+
+
+class _Entry:
+    """A client and how many use it just now."""
+
+    def __init__(self, client: openai.AsyncOpenAI) -> None:
+        self.client = client
+        self.users = 0
+        self.dropped = False
+
+
+class Lease:
+    """The use of a client, until it is closed."""
+
+    def __init__(self, entry: _Entry) -> None:
+        self._entry: _Entry | None = entry
+        self.client = entry.client
+        entry.users += 1
+
+    def close(self) -> None:
+        """End the use; the last one of a client that was put out of the pool closes it."""
+        entry, self._entry = self._entry, None
+        if entry is not None:
+            entry.users -= 1
+            if entry.dropped and not entry.users:
+                _close_soon(entry.client)
+
+    def __enter__(self) -> "Lease":
+        """Begin the use."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the use."""
+        self.close()
+
+
+def _close_soon(client: openai.AsyncOpenAI) -> None:
+    task = asyncio.get_running_loop().create_task(client.close())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+
+
+# The loop keeps only weak references to its tasks.
+_closing: set["asyncio.Task[None]"] = set()
 
 
 class ClientPool:
@@ -51,48 +102,45 @@ class ClientPool:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._by_loop: weakref.WeakKeyDictionary[
-            asyncio.AbstractEventLoop, OrderedDict[str | None, openai.AsyncOpenAI]
+            asyncio.AbstractEventLoop, OrderedDict[str | None, _Entry]
         ] = weakref.WeakKeyDictionary()
-        self._tls: ssl.SSLContext | None = None
+        self._road = Road(transport.network)
 
-    def get(self, key: str | None) -> openai.AsyncOpenAI:
+    def lease(self, key: str | None) -> Lease:
         """Give the running loop's client for a key; None is for a NIM that needs no key."""
-        clients = self._by_loop.setdefault(asyncio.get_running_loop(), OrderedDict())
-        client = clients.get(key)
-        if client is None:
-            client = clients[key] = self._make(key)
-            if len(clients) > MAX_CLIENTS:
-                # Not closed: requests may be using it. Its connections go with the last of them.
-                clients.popitem(last=False)
+        entries = self._by_loop.setdefault(asyncio.get_running_loop(), OrderedDict())
+        entry = entries.get(key)
+        if entry is None:
+            entry = entries[key] = _Entry(self._make(key))
+            if len(entries) > MAX_CLIENTS:
+                _, old = entries.popitem(last=False)
+                old.dropped = True
+                if not old.users:
+                    _close_soon(old.client)
         else:
-            clients.move_to_end(key)
-        return client
+            entries.move_to_end(key)
+        return Lease(entry)
 
     async def aclose(self) -> None:
         """Close the running loop's clients. Those of other loops went with their loops."""
-        clients = self._by_loop.pop(asyncio.get_running_loop(), None)
-        for client in clients.values() if clients else ():
-            await client.close()
+        entries = self._by_loop.pop(asyncio.get_running_loop(), None)
+        for entry in entries.values() if entries else ():
+            await entry.client.close()
 
     def _make(self, key: str | None) -> openai.AsyncOpenAI:
         transport = self._transport
-        if self._tls is None:
-            # Reading the CA bundle takes longer than a request: once for all clients.
-            self._tls = httpx.create_ssl_context()
-        timeout = httpx.Timeout(transport.timeout, connect=transport.connect_timeout)
+        read, connect = transport.network.timeouts(transport.timeout, transport.connect_timeout)
+        timeout = httpx.Timeout(read, connect=connect)
         client = openai.AsyncOpenAI(
             base_url=transport.endpoint,
             api_key=key or _NO_KEY,
             timeout=timeout,  # type: ignore[arg-type, unused-ignore]
-            max_retries=transport.max_retries,
-            default_headers={"User-Agent": USER_AGENT},
+            max_retries=0,  # see nim.sender
+            default_headers={**self._road.headers, "User-Agent": USER_AGENT},
             # The SDK moved to httpx2 in version 3, and still takes clients of httpx: handing it
             # one keeps responses and errors of one kind from 1.66 on.
-            http_client=httpx.AsyncClient(  # type: ignore[arg-type, unused-ignore]
-                verify=self._tls,
-                timeout=timeout,
-                limits=httpx.Limits(max_connections=1000, max_keepalive_connections=100),
-                event_hooks={"request": [] if key else [_without_key]},
+            http_client=self._road.client(  # type: ignore[arg-type, unused-ignore]
+                timeout, event_hooks={"request": [] if key else [_without_key]}
             ),
         )
         # The SDK fills these from OPENAI_ORG_ID and OPENAI_PROJECT_ID: not for NVIDIA to see.
@@ -105,50 +153,26 @@ async def _without_key(request: httpx.Request) -> None:
     request.headers.pop("Authorization", None)
 
 
-async def post(
-    client: openai.AsyncOpenAI, path: str, body: dict[str, Any], *, stream: bool
-) -> httpx.Response:
-    """Send a request through the SDK: its retries, timeouts and errors, none of its parsing.
+async def post(client: openai.AsyncOpenAI, path: str, body: dict[str, Any]) -> httpx.Response:
+    """Send a request through the SDK, once: its time limits and errors, none of its parsing.
 
     Args:
-        client: From ``ClientPool.get``.
+        client: From ``ClientPool.lease``.
         path: Below the endpoint, such as ``/chat/completions``.
         body: JSON body as it goes on the wire.
-        stream: Return when the headers are there, and leave the body to be read.
+
+    Returns:
+        The response, with its headers read and its body not.
 
     Raises:
-        NIMError: See ``nim.errors``.
+        openai.APIError: There is none, or it has an error status.
     """
-    with errors.translated(body.get("model"), str(client.base_url).rstrip("/")):
-        response: Any = await client.post(
-            path,
-            cast_to=httpx.Response,
-            body=body,
-            stream=stream,
-            stream_cls=openai.AsyncStream[Any],
-        )
+    response: Any = await client.post(
+        path,
+        cast_to=httpx.Response,
+        body=body,
+        stream=True,
+        stream_cls=openai.AsyncStream[Any],
+    )
     assert isinstance(response, httpx.Response)
     return response
-
-
-async def fetch_answer(client: openai.AsyncOpenAI, url: str) -> Answer:
-    """Ask a question that a NIM may or may not know, once.
-
-    Args:
-        client: From ``ClientPool.get``.
-        url: Full address of the route.
-
-    Raises:
-        NIMError: There was no answer; one with an error status is an answer.
-    """
-    with errors.translated(None, url):
-        try:
-            response: Any = await client.get(
-                url, cast_to=httpx.Response, options={"max_retries": 0}
-            )
-        except openai.APIStatusError as error:
-            return Answer(error.status_code)
-    try:
-        return Answer(response.status_code, msgspec.json.decode(response.content))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return Answer(response.status_code)

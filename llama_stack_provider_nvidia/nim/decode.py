@@ -4,22 +4,20 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from . import errors
-from .wire import ChatChunk, CompletionChunk, Embeddings
+from . import error_bodies, errors
+from .wire import ChatChunk, CompletionChunk
 
 Chunk = TypeVar("Chunk", ChatChunk, CompletionChunk)
-Answer = TypeVar("Answer", ChatChunk, CompletionChunk, Embeddings)
 
 # Not strict: "5" passes for 5, which some servers send.
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind, strict=False)
-    for kind in (ChatChunk, CompletionChunk, Embeddings)
+    kind: msgspec.json.Decoder(kind, strict=False) for kind in (ChatChunk, CompletionChunk)
 }
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def decode(data: bytes, kind: type[Answer]) -> Answer:
+def decode(data: bytes, kind: type[Chunk]) -> Chunk:
     """Decode one event of a stream, or a whole answer.
 
     Raises:
@@ -27,7 +25,7 @@ def decode(data: bytes, kind: type[Answer]) -> Answer:
         ServerError: It is not what the NIM's API defines.
     """
     try:
-        answer: Answer = _decoders[kind].decode(data)
+        answer: Chunk = _decoders[kind].decode(data)
     except _UNREADABLE as error:
         raise _unreadable(data, error) from error
     if answer.error:
@@ -47,20 +45,6 @@ def decode_chunk(data: bytes, kind: type[Chunk]) -> Chunk:
     return chunk
 
 
-def decode_embeddings(data: bytes, count: int) -> list[list[float]]:
-    """Decode the vectors of ``count`` inputs, in the order of the inputs.
-
-    Raises:
-        ServerError: There are more or fewer.
-    """
-    vectors = decode(data, Embeddings).data or []
-    if len(vectors) != count:
-        raise errors.ServerError(f"The NIM sent {len(vectors)} embeddings for {count} inputs.")
-    if any(vector.index is not None for vector in vectors):
-        vectors.sort(key=lambda vector: vector.index or 0)
-    return [vector.embedding for vector in vectors]
-
-
 def _unreadable(data: bytes, error: Exception) -> errors.ServerError:
     return errors.ServerError(
         f"The NIM's answer cannot be read: {error}. It begins with {data[:80]!r}."
@@ -73,6 +57,6 @@ def _reported(data: bytes) -> errors.NIMError:
         body = msgspec.json.decode(data)
     except _UNREADABLE as error:  # the decoder of structs passes over what it has no field for
         return _unreadable(data, error)
-    if not errors.message_in(body):
+    if not error_bodies.message_in(body):
         return errors.ServerError(f"The NIM sent an answer without choices: {data[:80]!r}.")
-    return errors.from_status(errors.status_in(body), body)
+    return errors.from_report(body)

@@ -106,6 +106,10 @@ def _by_schema(answers: Mapping[str, Answer], release: str | None) -> Finding | 
         ):
             if field in fields:
                 return Finding(dialect, f"its OpenAPI document knows `{field}`", release)
+    models = _models(answers[MODELS])
+    if release and models and not any("owned_by" in model for model in models):
+        reason = "it lists its models by their ids alone and knows no chats, as retriever NIMs do"
+        return Finding(Dialect.GENERIC, reason, release)
     if release and release.split(".")[0] == "1":
         return Finding(Dialect.NIM1, f"its /v1/version says release {release}", release)
     if release:

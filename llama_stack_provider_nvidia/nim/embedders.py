@@ -1,6 +1,6 @@
-"""What is known of embedding models: no NIM says, and a stack asks before it makes an index.
+"""What is known of embedding and rerank models: no NIM says, and a stack asks before an index.
 
-From NVIDIA's support matrices and model cards (2026-10).
+From NVIDIA's support matrices, API references and model cards (2026-10).
 """
 
 from typing import NamedTuple
@@ -12,26 +12,75 @@ class Embedder(NamedTuple):
     Attributes:
         dimension: Length of its vectors, where the caller does not choose another.
         max_tokens: Longest text, in tokens.
+        dimensions: The lengths that a caller may choose; empty for none, None if not known.
+        asymmetric: It embeds queries and passages differently, and NIM refuses a request that
+            does not say which of them its texts are.
+        images: It embeds images too.
+        base64: Its NIM is known to send vectors as base64.
+        batch_size: Most texts that one request brings. NVIDIA states no limit: this keeps
+            answers small and lets several requests be answered at the same time.
     """
 
     dimension: int
     max_tokens: int
+    dimensions: tuple[int, ...] | None = ()
+    asymmetric: bool = True
+    images: bool = False
+    base64: bool = False
+    batch_size: int = 256
 
+
+_STEPS = (384, 512, 768, 1024, 2048)
 
 EMBEDDERS: dict[str, Embedder] = {
-    "baai/bge-large-zh-v1.5": Embedder(1024, 512),
-    "baai/bge-m3": Embedder(1024, 8192),
-    "nvidia/llama-3.2-nemoretriever-1b-vlm-embed-v1": Embedder(2048, 4096),
+    "baai/bge-large-zh-v1.5": Embedder(1024, 512, asymmetric=False),
+    "baai/bge-m3": Embedder(1024, 8192, asymmetric=False),
+    "nvidia/llama-3.2-nemoretriever-1b-vlm-embed-v1": Embedder(2048, 4096, None, images=True),
     "nvidia/llama-3.2-nemoretriever-300m-embed-v1": Embedder(2048, 8192),
-    "nvidia/llama-3.2-nemoretriever-300m-embed-v2": Embedder(2048, 8192),
-    "nvidia/llama-3.2-nv-embedqa-1b-v2": Embedder(2048, 8192),
-    "nvidia/llama-nemotron-embed-1b-v2": Embedder(2048, 8192),
-    "nvidia/llama-nemotron-embed-300m-v2": Embedder(2048, 8192),
-    "nvidia/llama-nemotron-embed-vl-1b-v2": Embedder(2048, 2048),
-    "nvidia/nemotron-3-embed-1b": Embedder(2048, 4096),
+    "nvidia/llama-3.2-nemoretriever-300m-embed-v2": Embedder(2048, 8192, None),
+    "nvidia/llama-3.2-nv-embedqa-1b-v2": Embedder(2048, 8192, _STEPS),
+    "nvidia/llama-nemotron-embed-1b-v2": Embedder(2048, 8192, _STEPS, base64=True),
+    "nvidia/llama-nemotron-embed-300m-v2": Embedder(2048, 8192, _STEPS, base64=True),
+    "nvidia/llama-nemotron-embed-vl-1b-v2": Embedder(2048, 2048, None, images=True, base64=True),
+    "nvidia/nemotron-3-embed-1b": Embedder(2048, 4096, base64=True),
     "nvidia/nv-embed-v1": Embedder(4096, 32768),
     "nvidia/nv-embedcode-7b-v1": Embedder(4096, 32768),
     "nvidia/nv-embedqa-e5-v5": Embedder(1024, 512),
     "nvidia/nv-embedqa-mistral-7b-v2": Embedder(4096, 512),
     "snowflake/arctic-embed-l": Embedder(1024, 512),
 }
+
+
+class Reranker(NamedTuple):
+    """Facts about one rerank model.
+
+    Attributes:
+        images: It ranks images too.
+        passages: Most passages in one request.
+        hosted: Path of its URL in the hosted catalogue, where it is not made of its name.
+    """
+
+    images: bool = False
+    passages: int = 512
+    hosted: str | None = None
+
+
+RERANKERS: dict[str, Reranker] = {
+    "nv-rerank-qa-mistral-4b:1": Reranker(hosted="nvidia/reranking"),
+    "nvidia/llama-3.2-nemoretriever-500m-rerank-v2": Reranker(),
+    "nvidia/llama-3.2-nv-rerankqa-1b-v1": Reranker(),
+    "nvidia/llama-3.2-nv-rerankqa-1b-v2": Reranker(),
+    "nvidia/llama-nemotron-rerank-1b-v2": Reranker(),
+    "nvidia/llama-nemotron-rerank-500m-v2": Reranker(),
+    "nvidia/llama-nemotron-rerank-vl-1b-v2": Reranker(images=True),
+}
+
+
+def embedder_of(model: str) -> Embedder | None:
+    """Give what is known of an embedding model."""
+    return EMBEDDERS.get(model.lower())
+
+
+def reranker_of(model: str) -> Reranker | None:
+    """Give what is known of a rerank model."""
+    return RERANKERS.get(model.lower())

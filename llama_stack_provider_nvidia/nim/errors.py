@@ -1,10 +1,11 @@
-"""One small tree of errors, and the one place that reads NIM's error bodies.
+"""One small tree of errors, and what each status of a NIM becomes in it.
 
 ::
 
     NIMError                            any failure on the way to or from a NIM
     ├── InvalidRequestError             400, 413, 422    also a ValueError
-    │   └── ModelNotFoundError          404, 410         the NIM does not serve that model
+    │   └── ModelNotFoundError          404              the NIM does not serve that model
+    │       └── ModelWithdrawnError     404, 410         it did, or does so for other accounts
     ├── AuthenticationError             401              no key, or a key that is refused
     ├── PermissionDeniedError           402, 403         also a PermissionError
     ├── RateLimitError                  429
@@ -20,10 +21,12 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import httpx
 import openai
+
+from .error_bodies import message_in, request_id_of, status_in
 
 
 class NIMError(Exception):
@@ -99,6 +102,12 @@ class ModelNotFoundError(InvalidRequestError):
     default_status = 404
 
 
+class ModelWithdrawnError(ModelNotFoundError):
+    """The model may be listed, but cannot be called: withdrawn, or not given to the account."""
+
+    default_status = 404
+
+
 class AuthenticationError(NIMError):
     """No key where one is needed, or a key that is refused."""
 
@@ -163,8 +172,15 @@ def _only(status: int) -> range:
 # The texts are those that users of the hosted catalogue report (2026-10).
 _RULES = (
     _Rule(
+        range(300, 400),
+        ServerError,
+        "The address leads elsewhere, and a key is sent nowhere but to the configured one: set "
+        "`url` to where it leads.",
+        status=502,
+    ),
+    _Rule(
         _only(404),
-        ModelNotFoundError,
+        ModelWithdrawnError,
         "The model may be listed, but this account cannot call it: it was withdrawn, or never "
         "given to the account. Choose another.",
         says=r"not found for account",
@@ -174,7 +190,7 @@ _RULES = (
         ModelNotFoundError,
         "Check the model's name: `llama-stack-nvidia models` lists what the NIM serves.",
     ),
-    _Rule(_only(410), ModelNotFoundError, "The model has been withdrawn: choose another."),
+    _Rule(_only(410), ModelWithdrawnError, "The model has been withdrawn: choose another."),
     _Rule(
         range(400, 600),
         ServerError,
@@ -263,50 +279,15 @@ def from_status(
     )
 
 
-def message_in(body: object) -> str:
-    """Find the human text in an error body of any NIM generation.
+def from_report(body: object, *, model: str | None = None, endpoint: str | None = None) -> NIMError:
+    """Make the error for an error report in the place of an answer, or in a stream.
 
-    NIM 1.x and SGLang send a flat object, vLLM nests it under ``error``, gateways send
-    problem details or plain text, FastAPI a list under ``detail``. What looks like a key is
-    blotted out: some gateways quote the one they refuse.
+    Args:
+        body: The decoded JSON; its ``code`` or ``status`` counts, else it is a 500.
+        model: The NIM's id of the model asked for.
+        endpoint: Address of the NIM.
     """
-    try:
-        return _KEYS.sub(r"\1***", _text_in(body))
-    except RecursionError:  # nobody's error report nests that deeply
-        return ""
-
-
-_KEYS = re.compile(r"\b(nvapi-|sk-|Bearer\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
-
-
-def _text_in(body: object) -> str:
-    if isinstance(body, bytes | bytearray):
-        body = bytes(body).decode("utf-8", "replace")
-    if isinstance(body, str):
-        with contextlib.suppress(ValueError):
-            decoded = json.loads(body)
-            if isinstance(decoded, dict | list):
-                return _text_in(decoded)
-        text = " ".join(body.split())
-        return (
-            "an HTML page" if text[:15].lower().startswith(("<!doctype", "<html")) else text[:500]
-        )
-    if isinstance(body, list):
-        return "; ".join(filter(None, (_problem(item) for item in body)))[:500]
-    if isinstance(body, dict):
-        for key in ("error", "detail", "message", "title"):
-            if text := _text_in(body.get(key)):
-                return text
-    return ""
-
-
-def _problem(item: object) -> str:
-    if not isinstance(item, dict):
-        return _text_in(item)
-    loc = item.get("loc")
-    where = ".".join(str(p) for p in loc if p != "body") if isinstance(loc, list) else ""
-    text = _text_in(item.get("msg")) or _text_in(item)
-    return f"{where}: {text}" if where and text else text
+    return from_status(status_in(body), body, model=model, endpoint=endpoint)
 
 
 @contextlib.contextmanager
@@ -354,32 +335,9 @@ def translated(
             endpoint=endpoint,
         ) from None
     except openai.APIError as error:  # an error event in a stream that the SDK reads
-        raise from_status(
-            status_in(error.body), error.body or str(error), model=model, endpoint=endpoint
-        ) from None
+        said = error.body or str(error)
+        raise from_report(said, model=model, endpoint=endpoint) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:  # so is this, and no bad request
         raise ServerError(
             f"The NIM's answer cannot be read: {error}.", model=model, endpoint=endpoint
         ) from None
-
-
-def status_in(body: object) -> int:
-    """Find the HTTP status that an error report in a stream carries; 500 where there is none."""
-    if isinstance(body, dict):
-        inner = body.get("error")
-        fields = inner if isinstance(inner, dict) else body
-        for value in (fields.get("code"), fields.get("status")):
-            if isinstance(value, int) and 400 <= value < 600:
-                return value
-    return 500
-
-
-def request_id_of(headers: Any) -> str | None:
-    """Find the id that the answering server gave the request.
-
-    ``nvcf-reqid`` comes from the hosted catalogue, ``x-dynamo-request-id`` from Dynamo.
-    """
-    for name in ("nvcf-reqid", "x-dynamo-request-id", "x-request-id"):
-        if value := headers.get(name):
-            return str(value)
-    return None

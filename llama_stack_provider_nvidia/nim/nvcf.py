@@ -16,6 +16,8 @@ _STATUS_HOST = "https://api.nvcf.nvidia.com"
 _STATUS_PATH = "/v2/nvcf/pexec/status/"
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 2.0
+# Asking how it stands costs nothing and changes nothing.
+_STATUS_RETRIES = 2
 # It becomes part of a URL that the key is sent to.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,128}")
 
@@ -25,7 +27,6 @@ async def settled(
     response: httpx.Response,
     *,
     endpoint: str,
-    stream: bool,
     limit: float,
 ) -> httpx.Response:
     """Wait for the answer to a request that the hosted catalogue has only accepted.
@@ -37,8 +38,10 @@ async def settled(
         client: The client that sent the request.
         response: Its response; anything but a 202 is given back as it is.
         endpoint: Address of the NIM: behind a proxy, the proxy has the status route too.
-        stream: Leave the body of the answer to be read.
         limit: Seconds to wait at most.
+
+    Returns:
+        The answer, with its body yet to be read.
 
     Raises:
         NIMTimeoutError: It did not come in that time.
@@ -62,7 +65,8 @@ async def settled(
         answer: Any = await client.get(
             f"{_status_origin(endpoint)}{_STATUS_PATH}{request_id}",
             cast_to=httpx.Response,
-            stream=stream,
+            options={"max_retries": _STATUS_RETRIES},
+            stream=True,
             stream_cls=openai.AsyncStream[object],
         )
         response = answer

@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from .http_chunks import take_together
+
 _MOST_BYTES = 64 * 1024
 """What is read ahead of a slow reader before the NIM has to wait."""
 
@@ -47,6 +49,7 @@ class Reader:
     """Reads the body of a streamed response, and closes it at the end, however that comes."""
 
     def __init__(self, response: httpx.Response) -> None:
+        take_together(response)
         self._response = response
         self._received: list[bytes] = []
         self._held = 0
@@ -59,7 +62,9 @@ class Reader:
 
     def stop(self) -> None:
         """Have the response closed, without waiting for it. Does nothing at the end of the body."""
-        if not self._stopped:  # a second cancellation would hit the closing
+        # A cancellation that hits the closing, by httpx at the end of the body or by a stop before,
+        # would leave the connection open.
+        if not self._stopped and not self._response.is_closed:
             self._stopped = True
             self._task.cancel()
 

@@ -5,15 +5,13 @@ that a NIM sends, known or not. The SDK's own reader takes 15 times as long per 
 objects lack what a NIM leaves out; servers read those fields unguarded.
 """
 
-import base64
-import struct
 import time
 import uuid
 from typing import Any, TypeVar
 
 import msgspec
 from openai import BaseModel
-from openai.types import Completion, CreateEmbeddingResponse
+from openai.types import Completion
 from openai.types.chat import (
     ChatCompletion,
     ChatCompletionChunk,
@@ -25,7 +23,7 @@ from openai.types.chat.chat_completion_chunk import (
 )
 from pydantic import TypeAdapter, ValidationError
 
-from . import errors
+from . import error_bodies, errors
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -33,7 +31,6 @@ _OBJECTS: dict[type[BaseModel], str] = {
     ChatCompletion: "chat.completion",
     ChatCompletionChunk: "chat.completion.chunk",
     Completion: "text_completion",
-    CreateEmbeddingResponse: "list",
 }
 _NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
@@ -50,23 +47,12 @@ def decode_answer(data: bytes, kind: type[Answer], model: str) -> Answer:
         NIMError: The NIM reports an error in place of an answer.
         ServerError: It is not what the NIM's API defines.
     """
-    body = _object(data)
-    if kind is CreateEmbeddingResponse:
-        if not isinstance(body.get("data"), list):
-            raise errors.ServerError(f"The NIM sent an answer without embeddings: {data[:80]!r}.")
-    elif not body.get("choices"):
+    body = decode_object(data)
+    if not body.get("choices"):
         raise errors.ServerError(f"The NIM sent an answer without choices: {data[:80]!r}.")
     # Servers read the counts of a whole answer unguarded.
     body["usage"] = {**_NO_USAGE, **(body.get("usage") or {})}
-    return _validated(body, kind, model, spare_id())
-
-
-def decode_event(data: bytes, kind: type[Answer], model: str, spare: str) -> Answer:
-    """Decode one chunk of a stream, which may have no choices.
-
-    Args and errors are those of ``decode_answer``; ``spare`` is the id of a stream without one.
-    """
-    return _validated(_object(data), kind, model, spare)
+    return validated(completed(body, kind, model, spare_id()), kind)
 
 
 def spare_id() -> str:
@@ -74,15 +60,13 @@ def spare_id() -> str:
     return f"chatcmpl-{uuid.uuid4().hex}"
 
 
-def in_base64(answer: CreateEmbeddingResponse) -> CreateEmbeddingResponse:
-    """Write the vectors as OpenAI's API does where base64 is asked for: 32-bit, little-endian."""
-    for entry in answer.data:
-        packed = struct.pack(f"<{len(entry.embedding)}f", *entry.embedding)
-        entry.embedding = base64.b64encode(packed).decode()  # type: ignore[assignment]
-    return answer
+def decode_object(data: bytes) -> dict[str, Any]:
+    """Decode an answer, or a chunk of one.
 
-
-def _object(data: bytes) -> dict[str, Any]:
+    Raises:
+        NIMError: The NIM reports an error in place of an answer.
+        ServerError: It is not what the NIM's API defines.
+    """
     try:
         body = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -91,27 +75,41 @@ def _object(data: bytes) -> dict[str, Any]:
         ) from error
     if isinstance(body, dict):
         if body.get("error"):
-            raise errors.from_status(errors.status_in(body), body)
-        if body.keys() & {"choices", "usage", "data"}:
+            raise errors.from_report(body)
+        if body.keys() & {"choices", "usage"}:
             return body
-        if errors.message_in(body):  # a flat report, such as NIM 1.x sends
-            raise errors.from_status(errors.status_in(body), body)
+        if error_bodies.message_in(body):  # a flat report, such as NIM 1.x sends
+            raise errors.from_report(body)
     raise errors.ServerError(f"The NIM sent an answer without choices: {data[:80]!r}.")
 
 
-def _validated(body: dict[str, Any], kind: type[Answer], model: str, spare: str) -> Answer:
+def completed(
+    body: dict[str, Any], kind: type[BaseModel], model: str, spare: str
+) -> dict[str, Any]:
+    """Fill in what a NIM leaves out of an answer, or of a chunk of one, and give it back.
+
+    Args:
+        body: As it was decoded.
+        kind: The SDK's class of it.
+        model: The model's name as the caller knows it.
+        spare: The id of an answer without one.
+    """
     body["object"] = _OBJECTS[kind]
     body["model"] = model
-    if kind is not CreateEmbeddingResponse:
-        body["id"] = body.get("id") or spare
-        body["created"] = body.get("created") or int(time.time())
-        body["choices"] = body.get("choices") or []
-        for position, choice in enumerate(body["choices"]):
-            _complete(choice, position, kind)
+    body["id"] = body.get("id") or spare
+    body["created"] = body.get("created") or int(time.time())
+    body["choices"] = body.get("choices") or []
+    for position, choice in enumerate(body["choices"]):
+        _complete(choice, position, kind)
+    return body
+
+
+def validated(body: dict[str, Any], kind: type[Answer]) -> Answer:
+    """Make the SDK's object; one with a value that the SDK does not know, as it is."""
     try:
         return kind.model_validate(body)
     except ValidationError:
-        # A value that the SDK does not know, such as another finish reason.
+        # Such as another finish reason.
         return kind.construct(**body)
 
 
@@ -128,16 +126,14 @@ def _complete(choice: dict[str, Any], position: int, kind: type[BaseModel]) -> N
         message["role"] = message.get("role") or "assistant"
         message.setdefault("content", None)
         choice["finish_reason"] = choice.get("finish_reason") or "stop"
-    _complete_calls(message, numbered=part == "delta")
+    _complete_calls(message)
     for token in (choice.get("logprobs") or {}).get("content") or ():
         token["top_logprobs"] = token.get("top_logprobs") or []
 
 
-def _complete_calls(message: dict[str, Any], *, numbered: bool) -> None:
+def _complete_calls(message: dict[str, Any]) -> None:
     calls = message.get("tool_calls") or ()
-    for position, call in enumerate(calls):
-        if numbered and call.get("index") is None:
-            call["index"] = position
+    for call in calls:
         function = call.get("function")
         if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
             # Some servers send the arguments decoded.

@@ -2,7 +2,8 @@
 
 from .errors import ServerError
 
-MAX_LINE_BYTES = 32 * 1024 * 1024
+MAX_EVENT_BYTES = 32 * 1024 * 1024
+"""No answer's chunk comes near it; what does would fill the memory."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -18,13 +19,15 @@ class SSEDecoder:
     def __init__(self) -> None:
         self._tail = b""
         self._data: list[bytes] = []
+        self._size = 0
         self._at_start = True
 
     def feed(self, received: bytes) -> list[bytes]:
         """Take the next bytes and give the data of each event they complete.
 
         Raises:
-            ServerError: A line is longer than ``MAX_LINE_BYTES``.
+            ServerError: An event is longer than ``MAX_EVENT_BYTES``. Those before it have been
+                given by then.
         """
         buffer = self._tail + received if self._tail else received
         if self._at_start:
@@ -40,16 +43,17 @@ class SSEDecoder:
             held = b""
         lines = buffer.split(b"\n")
         self._tail = lines.pop() + held
-        if len(self._tail) > MAX_LINE_BYTES:
-            raise ServerError(f"The NIM sent a line of more than {MAX_LINE_BYTES} bytes.")
         events = []
         for line in lines:
             if line.startswith(b"data:"):
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+                self._size += len(line)
             elif not line and self._data:
                 if event := b"\n".join(self._data):
                     events.append(event)
-                self._data = []
+                self._data, self._size = [], 0
+        if self._size + len(self._tail) > MAX_EVENT_BYTES and not events:
+            raise ServerError(f"The NIM sent an event of more than {MAX_EVENT_BYTES} bytes.")
         return events
 
     def close(self) -> list[bytes]:

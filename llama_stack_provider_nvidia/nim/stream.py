@@ -3,60 +3,67 @@
 import asyncio
 import contextlib
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any, TypeVar
 
 import httpx
 
 from . import errors
+from .coalesce import coalesce
 from .reader import Reader, close
 from .sse import SSEDecoder
+from .timing import in_time
 
 _DONE = b"[DONE]"
 _DRAIN_SECONDS = 0.5
 
 
-class HasChoices(Protocol):
-    """A chunk of a stream, of whatever class."""
-
-    @property
-    def choices(self) -> Sequence[Any] | None:
-        """Those of the answers that the chunk is about."""
-
-
-Item = TypeVar("Item", bound=HasChoices)
+Chunk = TypeVar("Chunk")
 
 
 async def chunks(
-    response: httpx.Response, decode: Callable[[bytes], Item], *, model: str, endpoint: str
-) -> AsyncGenerator[Item, None]:
+    response: httpx.Response,
+    decode: Callable[[bytes], Chunk],
+    *,
+    model: str,
+    endpoint: str,
+    answers: int = 1,
+    joins: bool = True,
+) -> AsyncGenerator[Chunk, None]:
     """Read a streamed response chunk by chunk, and close it at the end, however that comes.
 
     Args:
         response: Its headers have come, nothing of its body has been read.
-        decode: Makes a chunk of the data of one event.
+        decode: Makes a chunk of the data of one event: a struct of ``nim.wire``, or a dict.
         model: The NIM's id of the model asked for.
         endpoint: Address of the NIM.
+        answers: How many choices were asked for.
+        joins: Make one chunk of those that have arrived since the last was asked for; see
+            ``nim.coalesce``.
 
     Raises:
         NIMError: The NIM reported an error, the connection broke, or the stream ended before
-            the answer did.
+            the answer did. What came before it is given first.
     """
     reader = Reader(response)
+    progress = _Progress(answers)
     try:
         with errors.translated(model, endpoint, response):
-            complete = False
-            events = _events(reader)
-            async for data in events:
-                if data == _DONE:
-                    complete = True
-                    await _drain(events)
-                    break
-                chunk = decode(data)
-                if chunk.choices and any(choice.finish_reason for choice in chunk.choices):
-                    complete = True
-                yield chunk
-            if not complete:
+            batches = in_time(response, _batches(reader))
+            async for events in batches:
+                decoded, failure = _decoded(events, decode)
+                for chunk in decoded:
+                    progress.see(chunk)
+                if joins:
+                    decoded = coalesce(decoded, [len(event) for event in events[: len(decoded)]])
+                for chunk in decoded:
+                    yield chunk
+                if failure is not None:
+                    raise failure
+                if _DONE in events:
+                    await _drain(batches)
+                    return
+            if not progress.complete:
                 raise errors.NIMConnectionError(
                     "The NIM's stream ended in the middle of the answer."
                 )
@@ -64,21 +71,60 @@ async def chunks(
         reader.stop()
 
 
-async def _drain(events: AsyncIterator[bytes]) -> None:
+class _Progress:
+    """Which of the choices have begun, and which have ended."""
+
+    def __init__(self, answers: int) -> None:
+        self._answers = answers
+        self._begun: set[int] = set()
+        self._ended: set[int] = set()
+
+    def see(self, chunk: Any) -> None:
+        is_dict = isinstance(chunk, dict)
+        for choice in (chunk.get("choices") if is_dict else chunk.choices) or ():
+            index = (choice.get("index") if is_dict else choice.index) or 0
+            self._begun.add(index)
+            if choice.get("finish_reason") if is_dict else choice.finish_reason:
+                self._ended.add(index)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that were asked for have begun and ended."""
+        return len(self._ended) >= self._answers and self._begun == self._ended
+
+
+def _decoded(
+    events: list[bytes], decode: Callable[[bytes], Chunk]
+) -> tuple[list[Chunk], errors.NIMError | None]:
+    """Decode events up to the end of the stream, or to the one that reports an error."""
+    made: list[Chunk] = []
+    for data in events:
+        if data == _DONE:
+            break
+        try:
+            made.append(decode(data))
+        except errors.NIMError as error:
+            return made, error
+    return made, None
+
+
+async def _drain(batches: AsyncIterator[list[bytes]]) -> None:
     """Read to the end of the body, so that the connection can serve the next request."""
-    with contextlib.suppress(TimeoutError):
+    # The answer is complete: what breaks now is nobody's concern.
+    with contextlib.suppress(TimeoutError, httpx.RequestError, errors.NIMError):
         async with asyncio.timeout(_DRAIN_SECONDS):
-            async for _ in events:
+            async for _ in batches:
                 pass
 
 
-async def _events(reader: Reader) -> AsyncIterator[bytes]:
+async def _batches(reader: Reader) -> AsyncIterator[list[bytes]]:
+    """Give the data of all events that have come since the last time, never none."""
     decoder = SSEDecoder()
     async for received in reader:
-        for event in decoder.feed(received):
-            yield event
-    for event in decoder.close():
-        yield event
+        if events := decoder.feed(received):
+            yield events
+    if events := decoder.close():
+        yield events
 
 
 def close_when_dropped(stream: object, response: httpx.Response) -> None:

@@ -112,18 +112,3 @@ class CompletionChunk(msgspec.Struct, gc=False):
     choices: list[CompletionChoice] | None = None
     usage: Usage | None = None
     error: Any = None
-
-
-class Embedding(msgspec.Struct, gc=False):
-    """The vector of one input."""
-
-    embedding: list[float]
-    index: int | None = None
-
-
-class Embeddings(msgspec.Struct, gc=False):
-    """The answer of ``POST /v1/embeddings``."""
-
-    data: list[Embedding] | None = None
-    usage: Usage | None = None
-    error: Any = None

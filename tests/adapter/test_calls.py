@@ -175,7 +175,7 @@ async def test_other_names_work_when_the_list_cannot_be_had(
     adapter: NVIDIAInferenceAdapter, nim: EmulatorServer
 ) -> None:
     nim.script([{"path": "/v1/models", "status": 500, "body": "down"}])
-    assert await adapter.nim_model_id("Llama3.1-8B-Instruct") == MODEL
+    assert (await adapter.target("Llama3.1-8B-Instruct")).model == MODEL
 
 
 class Store:
@@ -206,42 +206,6 @@ async def test_the_model_store_decides(
         await adapter.chat_completion("", [user("hi")])
 
 
-async def test_listing_models(nim: EmulatorServer) -> None:
-    listed = [
-        {"id": "meta/a", "max_model_len": 4096, "owned_by": "vllm"},
-        {"id": "meta/b"},
-        {"id": "nvidia/nv-embedqa-e5-v5"},
-    ]
-    reply = {"path": "/v1/models", "body": {"object": "list", "data": listed}}
-    everything = ["meta/a", "meta/b", "nvidia/nv-embedqa-e5-v5"]
-    for allowed, expected in ((None, everything), (["meta/b"], ["meta/b"])):
-        adapter = NVIDIAInferenceAdapter(NVIDIAConfig(url=nim.url, allowed_models=allowed))
-        nim.script([reply])
-        models = await adapter.list_models()
-        assert [model.identifier for model in models or ()] == expected
-        assert await adapter.should_refresh_models() is False
-        assert await adapter.register_model(models[0]) is models[0]
-        await adapter.unregister_model("meta/a")
-        if allowed is None:
-            assert models[0].metadata == {"context_length": 4096}
-            assert models[2].model_type == stack.ModelType.embedding
-            assert models[2].metadata == {"embedding_dimension": 1024, "context_length": 512}
-        nim.script([{"path": "/v1/models", "status": 503, "body": ""}])
-        assert await adapter.list_models() is None
-        await adapter.shutdown()
-
-
-async def test_health(adapter: NVIDIAInferenceAdapter, nim: EmulatorServer) -> None:
-    assert (await adapter.health())["status"] == "OK"
-    # A plain engine has no readiness route.
-    nim.script([{"path": "/v1/health/ready", "status": 404, "body": "404 page not found"}])
-    assert (await adapter.health())["message"] == f"{nim.url}/v1/models answers"
-    nim.script([{"path": "/v1/health/ready", "status": 503, "body": {"message": "not ready"}}])
-    health = await adapter.health()
-    assert health["status"] == "Error"
-    assert "not ready" in health["message"]
-
-
 async def test_the_hosted_catalogue_wants_a_key(caplog: pytest.LogCaptureFixture) -> None:
     adapter = NVIDIAInferenceAdapter(NVIDIAConfig())
     await adapter.initialize()
@@ -267,41 +231,6 @@ def test_a_request_s_key_that_cannot_be_sent_is_an_error() -> None:
             adapter.request_key()
     adapter.get_request_provider_data = lambda: None
     assert adapter.request_key() is None
-
-
-async def test_embeddings_come_in_the_order_of_the_texts(
-    adapter: NVIDIAInferenceAdapter, nim: EmulatorServer
-) -> None:
-    vectors = [{"index": 1, "embedding": [1, 1.5]}, {"index": 0, "embedding": [0.0, 0.5]}]
-    nim.script([{"path": "/v1/embeddings", "body": {"data": vectors}}])
-    answer = await adapter.embeddings(
-        "nvidia/nv-embedqa-e5-v5",
-        ["a", stack.TextContentItem(text="b")],
-        text_truncation=stack.TextTruncation.end,
-        output_dimension=2,
-        task_type=stack.EmbeddingTaskType.document,
-    )
-    assert answer.embeddings == [[0.0, 0.5], [1.0, 1.5]]
-    assert nim.requests[-1].body == {
-        "model": "nvidia/nv-embedqa-e5-v5",
-        "input": ["a", "b"],
-        "encoding_format": "float",
-        "truncate": "END",
-        "dimensions": 2,
-        "input_type": "passage",
-    }
-    nim.script([{"path": "/v1/embeddings", "body": {"data": vectors}}])
-    with pytest.raises(errors.ServerError, match="2 embeddings for 1 inputs"):
-        await adapter.embeddings("nvidia/nv-embedqa-e5-v5", ["a"])
-    for contents, field in (([], "contents"), ([image()], r"contents\[0\]")):
-        with pytest.raises(errors.InvalidRequestError, match=field):
-            await adapter.embeddings("nvidia/nv-embedqa-e5-v5", contents)
-    with pytest.raises(errors.InvalidRequestError, match="output_dimension"):
-        await adapter.embeddings("nvidia/nv-embedqa-e5-v5", ["a"], output_dimension=0)
-
-
-def image() -> Any:
-    return stack.ImageContentItem(image={"url": {"uri": "https://example.com/cat.png"}})
 
 
 async def test_openai_style_calls(adapter: NVIDIAInferenceAdapter, nim: EmulatorServer) -> None:

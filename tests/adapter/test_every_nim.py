@@ -12,6 +12,7 @@ from llama_stack_provider_nvidia.nim import errors
 from llama_stack_provider_nvidia.nim.client import Transport
 from llama_stack_provider_nvidia.nim.endpoint import Endpoint
 from llama_stack_provider_nvidia.nim.placements import TABLE, At, Dropped, Feature, Refused
+from llama_stack_provider_nvidia.nim.retry import RetryPolicy
 from llama_stack_provider_nvidia.nim.wire import ChatChunk
 
 from .conftest import MODEL
@@ -95,7 +96,7 @@ def nim(emulated: EmulatorServer) -> EmulatorServer:
 
 
 def endpoint_of(nim: EmulatorServer) -> Endpoint:
-    return Endpoint(Transport(f"{nim.url}/v1", max_retries=0), key=KEY)
+    return Endpoint(Transport(f"{nim.url}/v1", retry=RetryPolicy(0)), key=KEY)
 
 
 def posts(nim: EmulatorServer) -> list[Any]:

@@ -16,7 +16,7 @@ import openai
 import pytest
 import yaml
 
-from llama_stack_provider_nvidia import get_adapter_impl
+from llama_stack_provider_nvidia import get_adapter_impl, stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
 from llama_stack_provider_nvidia.config import NVIDIAConfig
 from llama_stack_provider_nvidia.emulator import EmulatorServer
@@ -83,7 +83,9 @@ def server(
         {**entry, "provider_id": name, "config": settings} for name, settings in providers.items()
     ]
     models = [_model(name, LLM) for name in providers]
-    models.append(_model("nvidia", EMBEDDER, "embedding"))
+    models += [_model("nvidia", f"{EMBEDDER}{way}", "embedding") for way in ("", "-passage")]
+    if "rerank" in stack.KINDS:
+        models.append(_model("nvidia", RERANKER, "rerank"))
     models.append(_model("nvidia", "meta/llama-ghost-instruct"))
     config["models"] = config["registered_resources"]["models"] = models
     path = tmp_path_factory.mktemp("server") / "run.yaml"
@@ -98,7 +100,9 @@ def _model(provider: str, model: str, kind: str = "llm") -> dict[str, Any]:
         "provider_id": provider,
         "provider_model_id": model,
         "model_type": kind,
-        "metadata": {"embedding_dimension": 1024} if kind == "embedding" else {},
+        "metadata": {"embedding_dimension": 1024, "input_type": "query"}
+        if kind == "embedding"
+        else {},
     }
 
 

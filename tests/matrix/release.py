@@ -1,7 +1,11 @@
 """What the installed release can do, told by what it has and never by its version."""
 
+import importlib
 import importlib.util
 import inspect
+import urllib.error
+import urllib.request
+import warnings
 from typing import Any, get_type_hints
 
 from llama_stack_provider_nvidia import stack
@@ -13,6 +17,16 @@ def _exists(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
+
+
+def _router() -> Any:
+    """The server's class that passes inference calls on to providers."""
+    for core in ("ogx.core", "llama_stack.core", "llama_stack.distribution"):
+        if _exists(f"{core}.routers.inference"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # for others to judge
+                return importlib.import_module(f"{core}.routers.inference").InferenceRouter
+    raise AssertionError("the server has no router")
 
 
 OGX = _exists("ogx")
@@ -28,6 +42,9 @@ TELLS_HEALTH = stack.NATIVE
 STREAMS_HAVE_A_STATUS = any(
     _exists(f"{api}.inference.fastapi_routes") for api in ("ogx_api", "llama_stack_api")
 )
+# From 0.4 on the server has a route for reranking. That of 0.5 calls its router wrongly.
+_RANKING = inspect.signature(getattr(_router(), "rerank", _router)).parameters
+RANKS = ("params" if STREAMS_HAVE_A_STATUS else "items") in _RANKING and "rerank" in stack.KINDS
 # From 0.2.16 on the server asks the provider for its models.
 LISTS_MODELS = hasattr(stack._specs.ModelsProtocolPrivate, "should_refresh_models")
 # From 0.2.18 on there is an error class for what is not there.
@@ -45,3 +62,14 @@ def arguments(method: str, fields: dict[str, Any]) -> tuple[tuple[Any, ...], dic
         next(name for name in inspect.signature(function).parameters if name != "self")
     ]
     return (hint(**fields),), {}
+
+
+def openai_path(server: str) -> str:
+    """Where a server has the OpenAI-style routes."""
+    for path in OPENAI_PATHS:
+        try:
+            urllib.request.urlopen(f"{server}{path}/models", timeout=10).close()
+        except urllib.error.HTTPError:
+            continue
+        return path
+    raise AssertionError("the server has no OpenAI-style routes")

@@ -70,8 +70,8 @@ def test_a_chat_has_the_same_text_whole_and_streamed(client: openai.OpenAI) -> N
     assert "hello to the world" in whole.choices[0].message.content
     assert whole.choices[0].finish_reason == "stop"
     assert whole.model == MODEL
+    # How many there are depends on who is faster, the NIM or the server.
     chunks = streamed(client)
-    assert len(chunks) > 3
     assert texts(chunks) == {0: whole.choices[0].message.content}
     reasons = [choice.finish_reason for chunk in chunks for choice in chunk.choices]
     assert [reason for reason in reasons if reason] == ["stop"]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_stack_provider_nvidia.nim import errors
-from llama_stack_provider_nvidia.nim.decode import decode_chunk, decode_embeddings
+from llama_stack_provider_nvidia.nim.decode import decode_chunk
 from llama_stack_provider_nvidia.nim.wire import ChatChunk, CompletionChunk
 
 from ..strategies import json_values
@@ -135,39 +135,6 @@ def test_answer_that_is_none_is_a_server_error_that_shows_it(kind, data, said):
         decode_chunk(data, kind)
     assert repr(data[:10])[2:-1] in str(caught.value)
     assert len(str(caught.value)) < 500
-
-
-def vectors(*pairs):
-    return dumped({"data": [{"index": index, "embedding": vector} for index, vector in pairs]})
-
-
-def test_vectors_come_in_the_order_of_the_inputs():
-    assert decode_embeddings(vectors((1, [2.0]), (0, [1.0])), 2) == [[1.0], [2.0]]
-
-
-def test_vectors_without_indexes_keep_their_order():
-    assert decode_embeddings(vectors((None, [2.0]), (None, [1])), 2) == [[2.0], [1.0]]
-
-
-@pytest.mark.parametrize(
-    "body", [{"data": []}, {"data": None}, {}, {"data": [{"embedding": [1]}] * 3}]
-)
-def test_wrong_number_of_vectors_is_a_server_error(body):
-    with pytest.raises(errors.ServerError, match="embeddings for 2 inputs"):
-        decode_embeddings(dumped(body), 2)
-
-
-def test_error_in_place_of_vectors_is_raised():
-    with pytest.raises(errors.InvalidRequestError, match="input_type"):
-        decode_embeddings(
-            dumped({"error": {"message": "'input_type' is required", "code": 400}}), 1
-        )
-
-
-@pytest.mark.parametrize("data", [b'{"data": [{"embedding": "AAAA"}]}', b"<html>", b"[1]"])
-def test_vectors_that_cannot_be_read_are_a_server_error(data):
-    with pytest.raises(errors.ServerError, match="cannot be read"):
-        decode_embeddings(data, 1)
 
 
 def outcome(data, kind):

@@ -102,6 +102,15 @@ CASES = {
         "nim2-sglang",
         None,
     ),
+    "a retriever NIM": (
+        {
+            MODELS: models({"id": "nvidia/nv-embedqa-e5-v5"}),
+            VERSION: version("2.2.0"),
+            OPENAPI: MISSING,
+        },
+        "generic",
+        "2.2.0",
+    ),
     "a 1.x release alone": (
         {MODELS: MISSING, VERSION: version("1.3.0"), OPENAPI: MISSING},
         "nim1",

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.nim import errors
-from llama_stack_provider_nvidia.nim.errors import from_status, message_in, status_in
+from llama_stack_provider_nvidia.nim.error_bodies import message_in, status_in
+from llama_stack_provider_nvidia.nim.errors import from_status
 
 from ..strategies import json_values
 
@@ -100,9 +101,10 @@ CLASSES = {
     401: (errors.AuthenticationError, Exception, 401),
     402: (errors.PermissionDeniedError, PermissionError, 402),
     403: (errors.PermissionDeniedError, PermissionError, 403),
+    307: (errors.ServerError, Exception, 502),
     404: (errors.ModelNotFoundError, ValueError, 404),
     408: (errors.NIMTimeoutError, TimeoutError, 504),
-    410: (errors.ModelNotFoundError, ValueError, 410),
+    410: (errors.ModelWithdrawnError, ValueError, 410),
     413: (errors.InvalidRequestError, ValueError, 413),
     422: (errors.InvalidRequestError, ValueError, 422),
     429: (errors.RateLimitError, Exception, 429),

@@ -60,10 +60,10 @@ def test_crlf_cut_in_two_ends_one_line_only():
 
 
 def test_line_without_end_is_refused(monkeypatch):
-    monkeypatch.setattr(sse, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 1000)
     decoder = SSEDecoder()
     decoder.feed(b"data: " + b"x" * 900)
-    with pytest.raises(ServerError, match="a line of more than 1000 bytes"):
+    with pytest.raises(ServerError, match="an event of more than 1000 bytes"):
         decoder.feed(b"x" * 900)
 
 

@@ -9,7 +9,8 @@ import openai
 import pytest
 
 from llama_stack_provider_nvidia.nim import errors
-from llama_stack_provider_nvidia.nim.errors import request_id_of, translated
+from llama_stack_provider_nvidia.nim.error_bodies import request_id_of
+from llama_stack_provider_nvidia.nim.errors import translated
 
 KEY = "nvapi-0123456789secret"
 URL = "http://nim.example/v1"

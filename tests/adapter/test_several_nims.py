@@ -1,0 +1,148 @@
+"""Several NIMs behind one provider: each request goes to the one that serves its model."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from llama_stack_provider_nvidia import stack
+from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
+from llama_stack_provider_nvidia.config import NVIDIAConfig
+from llama_stack_provider_nvidia.emulator import EmulatorServer
+from llama_stack_provider_nvidia.emulator.record import fingerprint
+from llama_stack_provider_nvidia.nim import errors
+from scripts.stack_server import free_port
+
+LLAMA, MISTRAL = "meta/llama-3.1-8b-instruct", "mistralai/mistral-7b"
+HELLO = [stack.UserMessage(content="hello")]
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[tuple[EmulatorServer, EmulatorServer]]:
+    with EmulatorServer("nim1", [LLAMA]) as first, EmulatorServer("nim2", [MISTRAL]) as second:
+        yield first, second
+
+
+@pytest.fixture
+def nims(both: tuple[EmulatorServer, EmulatorServer]) -> tuple[EmulatorServer, EmulatorServer]:
+    for nim in both:
+        nim.clear()
+    return both
+
+
+def posted(nim: EmulatorServer) -> list[object]:
+    return [request.body["model"] for request in nim.requests if request.method == "POST"]
+
+
+def adapter_for(*endpoints: dict[str, object], **keys: object) -> NVIDIAInferenceAdapter:
+    return NVIDIAInferenceAdapter(NVIDIAConfig(endpoints=list(endpoints), max_retries=0, **keys))
+
+
+async def test_each_model_s_requests_go_to_its_nim_in_its_dialect(
+    nims: tuple[EmulatorServer, EmulatorServer],
+) -> None:
+    first, second = nims
+    adapter = adapter_for({"url": first.url}, {"url": second.url})
+    await adapter.initialize()
+    schema = {"type": "json_schema", "json_schema": {"type": "object"}}
+    for model in (MISTRAL, LLAMA, "Llama3.1-8B-Instruct", MISTRAL):
+        await adapter.chat_completion(model, HELLO, response_format=schema)
+        stream = await adapter.chat_completion(model, HELLO, stream=True)
+        assert [event async for event in stream]
+    assert (posted(first), posted(second)) == ([LLAMA] * 4, [MISTRAL] * 4)
+    assert "nvext" in first.requests[-2].body
+    assert "response_format" in second.requests[-2].body
+    answer = await adapter.openai_chat_completion(
+        model=MISTRAL, messages=[{"role": "user", "content": "hi"}]
+    )
+    assert answer.model == MISTRAL
+    listed = await adapter.list_models()
+    assert [model.identifier for model in listed or ()] == [LLAMA, MISTRAL]
+    await adapter.shutdown()
+
+
+async def test_a_model_that_none_serves_is_an_error_that_says_who_serves_what(
+    nims: tuple[EmulatorServer, EmulatorServer],
+) -> None:
+    adapter = adapter_for({"name": "one", "url": nims[0].url}, {"name": "two", "url": nims[1].url})
+    with pytest.raises(errors.ModelNotFoundError) as caught:
+        await adapter.chat_completion("meta/nobody-has-this", HELLO)
+    assert f"one: {LLAMA}; two: {MISTRAL}" in str(caught.value)
+    assert posted(nims[0]) == posted(nims[1]) == []
+    await adapter.shutdown()
+
+
+async def test_a_nim_that_is_down_does_not_hold_up_the_others(
+    nims: tuple[EmulatorServer, EmulatorServer],
+) -> None:
+    down = f"http://127.0.0.1:{free_port()}"
+    adapter = adapter_for({"url": down}, {"url": nims[1].url})
+    await adapter.initialize()
+    await adapter.chat_completion(MISTRAL, HELLO)
+    with pytest.raises(errors.NIMConnectionError, match=down):  # it may well serve that
+        await adapter.chat_completion(LLAMA, HELLO)
+    assert [model.identifier for model in await adapter.list_models() or ()] == [MISTRAL]
+    assert await adapter.should_refresh_models() is True
+    await adapter.shutdown()
+
+
+async def test_models_that_are_named_need_not_be_listed(
+    nims: tuple[EmulatorServer, EmulatorServer],
+) -> None:
+    first, second = nims
+    second.script([{"path": "/v1/models", "status": 404, "body": "404 page not found"}])
+    adapter = adapter_for(
+        {"url": first.url, "models": ["meta/other"]}, {"url": second.url, "models": [MISTRAL]}
+    )
+    await adapter.chat_completion(MISTRAL, HELLO)
+    assert posted(second) == [MISTRAL]
+    with pytest.raises(errors.ModelNotFoundError):  # served there, but not to be used
+        await adapter.chat_completion(LLAMA, HELLO)
+    await adapter.shutdown()
+
+
+async def test_what_both_serve_goes_to_the_first(
+    nims: tuple[EmulatorServer, EmulatorServer],
+) -> None:
+    with EmulatorServer("nim2", [LLAMA]) as third:
+        adapter = adapter_for({"url": nims[0].url}, {"url": third.url})
+        for _ in range(3):
+            await adapter.chat_completion(LLAMA, HELLO)
+        assert (posted(nims[0]), posted(third)) == ([LLAMA] * 3, [])
+        await adapter.shutdown()
+
+
+async def test_each_nim_gets_its_own_key_and_no_other(
+    nims: tuple[EmulatorServer, EmulatorServer],
+) -> None:
+    first, second = nims
+    adapter = adapter_for(
+        {"url": first.url, "api_key": "nvapi-first"}, {"url": second.url}, api_key="nvapi-main"
+    )
+    await adapter.initialize()
+    for model in (LLAMA, MISTRAL):
+        await adapter.chat_completion(model, HELLO)
+    await adapter.health()
+    expected = fingerprint("Bearer nvapi-first").rpartition(" ")[2]
+    assert {request.key for request in first.requests} == {expected}
+    assert {request.key for request in second.requests} == {None}
+    await adapter.shutdown()
+
+
+def test_the_provider_s_key_is_only_for_its_own_address() -> None:
+    config = NVIDIAConfig(
+        url="http://nim:8000",
+        api_key="nvapi-main",
+        endpoints=[
+            {"url": "http://nim:8000/other", "name": "same host"},
+            {"url": "http://nim:8001/v1"},
+            {"url": "https://nim:8000"},
+            {"url": "http://elsewhere:8000", "api_key": "nvapi-own"},
+        ],
+    )
+    assert [address.key for address in config.addresses()] == [
+        "nvapi-main",
+        "nvapi-main",
+        None,
+        None,
+        "nvapi-own",
+    ]
