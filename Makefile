@@ -13,7 +13,7 @@ PYTEST = pytest -m "not engine" --cov --cov-report=term
 export STACK PYTHON RELEASES EXCEPT JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check lint types coverage format engine-test bench matrix clean
+.PHONY: help demo serve test check lint types coverage format engine-test bench matrix docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ bench: ## Measure speed beside the built-in provider (ARGS="--quick" for less)
 
 matrix: ## Test on every supported release (RELEASES="0.7.3 ogx-1.5.0" for some)
 	@$(BARE) -m scripts.matrix
+
+docs: ## Build the documentation site into var/site
+	@$(BARE) -m scripts.site build
 
 clean: ## Remove environments, caches and logs
 	rm -rf .venvs var build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

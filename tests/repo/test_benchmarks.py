@@ -117,7 +117,10 @@ def test_targets_are_judged_by_their_medians() -> None:
 def test_speed_counts_upwards() -> None:
     job = Job("stream", "native", chunks=100, rate=2000)
     result = a_result("native-server", "server", "0.2.12", job, ours=[1.0], builtin=[20.0])
-    speed, first = targets.verdicts([result])
+    short = a_result(
+        "native-server", "server", "0.2.12", replace(job, times=9), ours=[1.0], builtin=[20.0]
+    )
+    speed, first = targets.verdicts([result, short])
     assert (speed.value.median, speed.at_least, speed.met) == (20, True, True)
     assert (first.value.median, first.met) == (0.05, True)
 
