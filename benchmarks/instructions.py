@@ -54,7 +54,11 @@ def count(python: Path, name: str, api: str, url: str, chunks: int) -> int:
 def main(pythons: Mapping[str, Path]) -> int:
     """Count for all contestants and show a table."""
     if not shutil.which("valgrind"):
-        print("Instructions are counted by valgrind, which is not installed.", file=sys.stderr)
+        print(
+            "Instructions are counted by valgrind, which is not installed: "
+            "`apt-get install valgrind` or `dnf install valgrind`.",
+            file=sys.stderr,
+        )
         return 1
     rows = [["release", "API", "contestant", "thousand instructions per chunk", "of the built-in"]]
     with children.replay() as replay:

@@ -12,6 +12,8 @@ AT_SERVER = (OURS, BUILTIN, SDK, HTTPX, DIRECT)
 
 # Chunks a second of the engine in the runs that have one: 2,000 is a fast one.
 ENGINE_RATE = 2000
+# The same of each stream where an engine serves many.
+CROWD_RATE = 100
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Size:
         server_rounds: The same through a server.
         chunks: Chunks of all the streams of a job in a process together.
         paced: Chunks of the one stream at the engine's rate.
-        crowd: Chunks of each of 200 streams through a server.
+        crowd: How many streams through a server at a time, and chunks of each.
+        short: How many short streams one after the other, for the time to the first token.
         requests: Chats one after the other.
         streams: How many at the same time, in a process.
         texts: Texts of one request for embeddings.
@@ -36,7 +39,8 @@ class Size:
     server_rounds: int
     chunks: int
     paced: int
-    crowd: int
+    crowd: tuple[int, int]
+    short: int
     requests: int
     streams: tuple[int, ...] = (1, 16, 200)
     texts: int = 256
@@ -45,11 +49,12 @@ class Size:
 
 FULL = Size(
     {"native": ("0.2.12", "0.2.24"), "openai": ("0.2.24", "0.7.3")},
-    rounds=7,
+    rounds=5,
     server_rounds=3,
     chunks=4000,
     paced=1000,
-    crowd=25,
+    crowd=(200, 400),
+    short=15,
     requests=1000,
 )
 QUICK = Size(
@@ -58,7 +63,8 @@ QUICK = Size(
     server_rounds=2,
     chunks=1600,
     paced=400,
-    crowd=8,
+    crowd=(40, 40),
+    short=5,
     requests=100,
     streams=(1, 16),
 )
@@ -67,7 +73,8 @@ QUICK = Size(
 def streams_in_process(api: str, size: Size) -> Iterator[Cell]:
     """Streams as fast as the socket takes them, the provider alone."""
     jobs = [
-        Job("stream", api, "text", max(1, size.chunks // streams), streams)
+        # Of shorter streams the requests would be measured.
+        Job("stream", api, "text", max(50, size.chunks // streams), streams)
         for streams in size.streams
     ]
     jobs += [Job("stream", api, kind, size.chunks // 2) for kind in ("logprobs", "tools")]
@@ -78,18 +85,25 @@ def streams_in_process(api: str, size: Size) -> Iterator[Cell]:
 
 
 def streams_at_server(api: str, size: Size) -> Iterator[Cell]:
-    """Streams through a real server: one at an engine's rate, then more and faster."""
+    """Streams through a real server: at an engine's rate, then more and faster."""
+    streams, length = size.crowd
+    crowd = Job("stream", api, "text", length, streams, rate=CROWD_RATE)
     jobs = [
         Job("stream", api, "text", size.paced, rate=ENGINE_RATE),
+        Job("stream", api, "text", 20, times=size.short, rate=CROWD_RATE),
         Job("stream", api, "text", size.paced // 4, 16),
-        Job("stream", api, "text", size.crowd, 200),
+        crowd,
         Job("stream", api, "logprobs", size.paced // 4, rate=ENGINE_RATE),
         Job("stream", api, "tools", size.paced // 4, rate=ENGINE_RATE),
     ]
     for release in size.releases[api]:
         for job in jobs:
-            names = (OURS, BUILTIN, DIRECT) if job.streams > 16 else AT_SERVER
-            yield Cell(f"{api}-server", release, "server", job, names, size.server_rounds)
+            if job is not crowd:
+                yield Cell(f"{api}-server", release, "server", job, AT_SERVER, size.server_rounds)
+            elif release == size.releases[api][0 if api == "native" else -1]:
+                # The built-in takes a minute for it.
+                names = (OURS, BUILTIN, DIRECT)
+                yield Cell(f"{api}-server", release, "server", job, names, 2)
 
 
 def requests(size: Size) -> Iterator[Cell]:

@@ -138,7 +138,8 @@ class Runner:
 
 def _warm_up(job: Job) -> Job:
     """The same thing, small, with the tokens counted."""
-    return replace(job, times=1, verify=True, rate=0)
+    chunks = min(job.chunks, 400 if job.streams == 1 else 50)
+    return replace(job, times=1, verify=True, rate=0, chunks=chunks, streams=min(job.streams, 16))
 
 
 def check(cell: Cell, sample: Sample) -> None:

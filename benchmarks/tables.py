@@ -31,6 +31,8 @@ def job_title(result: Result) -> str:
     if job.action == "embed":
         return f"{job.chunks} texts embedded"
     many = "1 stream" if job.streams == 1 else f"{job.streams} streams"
+    if job.rate and job.times > 1:
+        many = f"{job.times} streams in turn"
     speed = f", {job.rate}/s" if job.rate else ""
     return f"{job.kind}, {many} of {job.chunks}{speed}"
 

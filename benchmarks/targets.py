@@ -48,7 +48,7 @@ def verdicts(results: list[Result]) -> list[Verdict]:
 
 def _of_cell(result: Result) -> Iterator[Verdict]:
     cell, job = result.cell, result.cell.job
-    alone = job.streams == 1 and job.kind == "text"
+    alone = job.streams == 1 and job.times == 1 and job.kind == "text"
     if cell.part == "native-inprocess" and alone:
         what = "native stream in process, CPU per chunk against"
         yield from _cost(result, f"{what} the built-in", 0.22, BUILTIN)
@@ -57,6 +57,8 @@ def _of_cell(result: Result) -> Iterator[Verdict]:
         if alone:
             what = f"one stream through the server at {job.rate} chunks/s"
             yield from _speed(result, f"{what}, tokens/s against the built-in", 15)
+        elif job.times > 1:
+            what = "short streams one after the other through the server"
             yield from _first(result, f"{what}, time to the first token against the built-in", 1.05)
         elif job.streams == 200:
             what = "200 streams through the server, tokens/s against the built-in"

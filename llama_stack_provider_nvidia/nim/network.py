@@ -186,7 +186,7 @@ class LimitsConfig(_Strict):
         default=100, ge=0, description="Kept open for the next request."
     )
     keepalive_expiry: float | None = Field(
-        default=5,
+        default=4,
         ge=0,
         description="Seconds that an unused connection is kept open. NIMs close theirs after 5.",
     )

@@ -47,6 +47,12 @@ _RANKING = inspect.signature(getattr(_router(), "rerank", _router)).parameters
 RANKS = ("params" if STREAMS_HAVE_A_STATUS else "items") in _RANKING and "rerank" in stack.KINDS
 # From 0.2.16 on the server asks the provider for its models.
 LISTS_MODELS = hasattr(stack._specs.ModelsProtocolPrivate, "should_refresh_models")
+# Up to 0.6 clients could register models.
+REGISTERS = hasattr(stack._models.Models.register_model, "__webmethod__") or any(
+    hasattr(importlib.import_module(f"{api}.models.fastapi_routes"), "RegisterModelRequest")
+    for api in ("ogx_api", "llama_stack_api")
+    if _exists(f"{api}.models.fastapi_routes")
+)
 # From 0.2.18 on there is an error class for what is not there.
 NOT_FOUND = 400 if type(errors.ModelNotFoundError("")) is errors.ModelNotFoundError else 404
 # The first of these that the server serves is where the OpenAI-style routes are.

@@ -35,6 +35,7 @@ def stack_server(
     *,
     keeps_chats: bool = True,
     more: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> StackServer:
     """Make a server from the project's run.yaml.
@@ -45,6 +46,7 @@ def stack_server(
         models: Entries as ``model`` makes them.
         keeps_chats: Releases that need not keep OpenAI-style chats do so, too.
         more: APIs beside inference: their providers, by the API's name.
+        settings: Keys to add under ``server:``.
         env: Variables of the server.
     """
     config = yaml.safe_load((ROOT / "run.yaml").read_text())
@@ -58,6 +60,7 @@ def stack_server(
     }
     config["apis"] = list(config["providers"])
     config["models"] = config["registered_resources"]["models"] = [dict(one) for one in models]
+    config["server"].update(settings or {})
     if not keeps_chats:
         del config["inference_store"]
     path = folder / "run.yaml"

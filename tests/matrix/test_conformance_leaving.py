@@ -1,29 +1,46 @@
-"""A caller who leaves while a whole answer is made."""
+"""A whole answer that nobody waits for any more.
 
-import time
+No server cancels one when its client goes away, so that here the call itself is cancelled.
+"""
+
+import asyncio
 from typing import Any
 
-import openai
+import anyio
 import pytest
 
+from llama_stack_provider_nvidia import stack
+from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
 from llama_stack_provider_nvidia.emulator import EmulatorServer
-from tests.conformance.cases import HELLO
 
-from .conftest import MODEL
+from .conftest import LLM
+from .test_adapter import COUNT, as_a_server, call, until
 
-pytestmark = pytest.mark.server
+CALLS: dict[str, dict[str, Any]] = {
+    "openai_chat_completion": {"messages": COUNT},
+    "openai_completion": {"prompt": "count to 5000"},
+}
+if stack.REASONING:
+    CALLS["openai_chat_completions_with_reasoning"] = {"messages": COUNT}
 
 
-@pytest.mark.parametrize("completion", [False, True])
-def test_x(client: openai.OpenAI, nim: EmulatorServer, completion: bool) -> None:
-    path = "/v1/completions" if completion else "/v1/chat/completions"
-    nim.script([{"path": path, "delay_s": 12, "body": {"choices": []}}])
-    hasty = client.with_options(timeout=1.0)
-    fields: Any = {"prompt": "hi"} if completion else {"messages": HELLO}
-    ask: Any = hasty.completions.create if completion else hasty.chat.completions.create
-    with pytest.raises(openai.APITimeoutError):
-        ask(model=MODEL, **fields)
-    deadline = time.monotonic() + 5
-    while not nim.requests[-1].disconnected and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert nim.requests[-1].disconnected
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("method", CALLS)
+async def test_a_cancelled_call_lets_go_of_the_nim(
+    adapter: NVIDIAInferenceAdapter, nim: EmulatorServer, method: str, again: bool
+) -> None:
+    fields = {"model": LLM, **CALLS[method]}
+    await call(adapter, method, **fields, max_tokens=1)
+    nim.clear()
+    path = "/v1/completions" if "prompt" in fields else "/v1/chat/completions"
+    nim.script([{"path": path, "delay_s": 20, "body": {"choices": []}}])
+    if again:  # as servers from 0.5 on cancel: at every await
+        with anyio.move_on_after(0.3):
+            await as_a_server(call(adapter, method, **fields))
+    else:
+        task = asyncio.create_task(call(adapter, method, **fields))
+        await until(lambda: nim.requests)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await until(lambda: nim.requests[-1].disconnected)
