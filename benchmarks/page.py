@@ -36,9 +36,9 @@ METHOD = """\
 - CPU time is that of the process that holds the provider, user and system. It includes the HTTP
   client and the event loop; in the parts called *server*, the whole Llama Stack server, too.
 - Each contestant has a process of its own on one core, everything else runs on the other.
-- Servers run without their store of finished chats (`inference_store`, `stores: inference`): it is
-  the same work with either provider, and with hundreds of streams that end at once the SQLite file
-  behind it can lock up.
+- Servers up to 0.2.24 run without their store of finished chats, `inference_store`: it is the same
+  work with either provider, and with hundreds of streams that end at once the SQLite file behind it
+  can lock up. Later ones keep every chat, whatever run.yaml says, and so do both of theirs here.
 - A row's figure is the median of the rounds, its noise the distance of their quartiles. Ratios are
   taken round by round, and then their median.
 - Before the clock starts each contestant does the job once with every token counted; the answers

@@ -24,8 +24,8 @@ _BASE_URL = (0, 4)
 def run_yaml(contestant: str, release: str, nim_url: str) -> dict[str, Any]:
     """The project's run.yaml for a contestant.
 
-    Without the store of finished chats, which is the server's own work and, with 200 streams that
-    end at once, can lock up its SQLite file.
+    Without the store of finished chats, where the release can do without it: it is the server's
+    own work and, with 200 streams that end at once, can lock up its SQLite file.
 
     For the built-in without the lines that put this package in its place, and with its own names
     of the settings: up to 0.3 it appends ``/v1`` to the address itself.
@@ -48,7 +48,6 @@ def run_yaml(contestant: str, release: str, nim_url: str) -> dict[str, Any]:
     made["models"] = [*made["models"], embedder]
     made["registered_resources"]["models"] = made["models"]
     made.pop("inference_store", None)
-    made["storage"]["stores"].pop("inference", None)
     return made
 
 
