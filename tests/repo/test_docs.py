@@ -58,7 +58,8 @@ def test_the_extras_that_the_readme_installs_exist() -> None:
 
 
 def test_the_run_yaml_lines_of_the_readme_are_valid() -> None:
-    entry, directory = (yaml.safe_load(text) for text in blocks("yaml"))
+    entry, directory, several = (yaml.safe_load(text) for text in blocks("yaml"))
+    assert len(NVIDIAConfig(**several["config"]).addresses()) == 3
     (provider,) = entry["providers"]["inference"]
     assert provider["module"] == PACKAGE.name
     assert set(provider["config"]) <= set(NVIDIAConfig.model_fields)
