@@ -4,7 +4,9 @@
     NVIDIA_API_KEY=nvapi-... make demo            NVIDIA's hosted catalogue
     NVIDIA_BASE_URL=http://host:8000 make demo    a NIM of your own
     NVIDIA_MODEL=meta/... make demo               a certain model of it
+    STACK=0.7.3 make demo                         another release, by its own client
 
+Releases up to 0.2.24 are called by their native API, later ones by OpenAI's.
 Exits with 1 when any request fails or its answer is wrong.
 """
 
@@ -13,20 +15,20 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import Any
 
-from llama_stack_client import LlamaStackClient
 from rich.console import Console
 from rich.markup import escape
 
-from scripts import launch
-from scripts.demo_steps import STEPS, Step
+from scripts import demo_openai, demo_steps, launch, stack_client
+from scripts.demo_steps import Step
 from scripts.model_choice import offered_model
 from scripts.stack_server import ServerError, tail
 
 REQUEST_SECONDS = 120.0
 
 
-def run_step(console: Console, name: str, step: Step, client: LlamaStackClient, model: str) -> bool:
+def run_step(console: Console, name: str, step: Step, client: Any, model: str) -> bool:
     """Send one step's requests and show the outcome; True when it is right."""
     started = time.monotonic()
     try:
@@ -46,11 +48,14 @@ def run_step(console: Console, name: str, step: Step, client: LlamaStackClient, 
 
 def demonstrate(console: Console) -> int:
     """Start everything, run all the steps, stop everything; returns the exit status."""
-    with launch.running(console, "demo") as live:
-        client = LlamaStackClient(base_url=live.server.url, timeout=REQUEST_SECONDS, max_retries=0)
+    with (
+        launch.running(console, "demo") as live,
+        stack_client.connected(live.server.url, REQUEST_SECONDS) as client,
+    ):
         model = offered_model(client, live.nim, os.environ)
         console.print(f"Model        {model}\n", highlight=False)
-        outcomes = [run_step(console, name, step, client, model) for name, step in STEPS]
+        steps = demo_steps.STEPS if stack_client.is_native(client) else demo_openai.STEPS
+        outcomes = [run_step(console, name, step, client, model) for name, step in steps]
         wrong = outcomes.count(False)
         if not wrong:
             console.print(

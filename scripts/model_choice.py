@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Mapping, Sequence
-
-from llama_stack_client import LlamaStackClient
+from typing import Any
 
 from scripts.launch import Nim
+from scripts.stack_client import listed
 from scripts.stack_server import ServerError
 
 DEFAULT_MODEL = "meta/llama-3.1-8b-instruct"
@@ -46,7 +46,7 @@ def choose(named: str | None, served: Sequence[str]) -> str:
     return (likely or list(served))[0]
 
 
-def offered_model(client: LlamaStackClient, nim: Nim, environ: Mapping[str, str]) -> str:
+def offered_model(client: Any, nim: Nim, environ: Mapping[str, str]) -> str:
     """Choose a model and see to it that the Llama Stack server offers it.
 
     Returns:
@@ -56,10 +56,12 @@ def offered_model(client: LlamaStackClient, nim: Nim, environ: Mapping[str, str]
         ServerError: The NIM lists no model, or does not answer.
     """
     chosen = choose(environ.get("NVIDIA_MODEL"), served_models(nim, environ))
-    offered = [entry.identifier for entry in client.models.list()]
+    offered = listed(client)
     for name in (chosen, f"nvidia/{chosen}"):
         if name in offered:
             return name
+    if not hasattr(client.models, "register"):  # from 0.7 on a server knows them without
+        return f"nvidia/{chosen}"
     client.models.register(
         model_id=chosen, provider_id="nvidia", provider_model_id=chosen, model_type="llm"
     )

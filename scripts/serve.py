@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 import sys
 
-from llama_stack_client import LlamaStackClient
 from rich.console import Console
 from rich.markup import escape
 
-from scripts import launch
+from scripts import launch, stack_client
 from scripts.model_choice import offered_model
 from scripts.stack_server import ServerError
 
-_LINES = """
+_NATIVE = """
 Call it with curl:
 
   curl -s {url}/v1/inference/chat-completion -H 'Content-Type: application/json' \\
@@ -36,17 +35,41 @@ The server's log: {log}
 Ctrl-C stops everything.
 """
 
+_OPENAI = """
+Call it with curl:
+
+  curl -s {url}/v1/chat/completions -H 'Content-Type: application/json' \\
+    -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+
+or from Python (pip install {package}=={client}; OpenAI's own client does, too):
+
+  from {module} import {name}
+  client = {name}(base_url="{url}")
+  answer = client.chat.completions.create(
+      model="{model}", messages=[{{"role": "user", "content": "Hello"}}]
+  )
+  print(answer.choices[0].message.content)
+
+The server's log: {log}
+Ctrl-C stops everything.
+"""
+
 
 def serve(console: Console) -> int:
     """Run until the server ends by itself; returns its exit status."""
     port = int(os.environ.get("PORT") or 8321)
     with launch.running(console, "serve", port=port) as live:
-        with LlamaStackClient(base_url=live.server.url) as client:
+        with stack_client.connected(live.server.url) as client:
             model = offered_model(client, live.nim, os.environ)
-        lines = _LINES.format(
+            lines = _NATIVE if stack_client.is_native(client) else _OPENAI
+        kind = stack_client.installed_kind()
+        lines = lines.format(
             url=live.server.url,
             model=model,
-            client=launch.installed("llama-stack-client"),
+            package=kind.client,
+            client=launch.installed(kind.client),
+            module=kind.module,
+            name=kind.name,
             log=live.server.log_path,
         )
         console.print(escape(lines), soft_wrap=True, highlight=False)

@@ -1,11 +1,13 @@
 """What the installed release can do, told by what it has and never by its version."""
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
 import urllib.error
 import urllib.request
 import warnings
+from collections.abc import Iterator
 from typing import Any, get_type_hints
 
 from llama_stack_provider_nvidia import stack
@@ -55,6 +57,67 @@ REGISTERS = hasattr(stack._models.Models.register_model, "__webmethod__") or any
 )
 # From 0.2.18 on there is an error class for what is not there.
 NOT_FOUND = 400 if type(errors.ModelNotFoundError("")) is errors.ModelNotFoundError else 404
+# How an agent's turn is asked for. The agents API of 0.3 to 0.6 is not the one of 0.2.
+AGENTS = next(
+    (
+        api
+        for api in ("responses", "agents")
+        if any(_exists(f"{home}.providers.inline.{api}") for home in ("ogx", "llama_stack"))
+        and (api == "responses" or stack.NATIVE)
+    ),
+    None,
+)
+# The providers that it takes. The empty lists are APIs that the agents ask for, and that a turn
+# with tools of the caller's does not use.
+AGENT_PROVIDERS: dict[str, list[dict[str, Any]]] = {
+    "agents": {
+        "agents": [
+            {
+                "provider_id": "agents",
+                "provider_type": "inline::meta-reference",
+                "config": {
+                    "persistence_store": {
+                        "type": "sqlite",
+                        "db_path": "${env.SQLITE_STORE_DIR}/agents.db",
+                    },
+                    "responses_store": {
+                        "type": "sqlite",
+                        "db_path": "${env.SQLITE_STORE_DIR}/responses.db",
+                    },
+                },
+            }
+        ],
+        "safety": [],
+        "tool_runtime": [],
+        "vector_io": [],
+    },
+    "responses": {
+        "responses": [
+            {
+                "provider_id": "responses",
+                "provider_type": "inline::builtin",
+                "config": {
+                    "persistence": {
+                        "agent_state": {"backend": "kv_default", "namespace": "agents"},
+                        "responses": {"backend": "sql_default", "table_name": "responses"},
+                    }
+                },
+            }
+        ],
+        "files": [
+            {
+                "provider_id": "files",
+                "provider_type": "inline::localfs",
+                "config": {
+                    "storage_dir": "${env.SQLITE_STORE_DIR}/files",
+                    "metadata_store": {"backend": "sql_default", "table_name": "files"},
+                },
+            }
+        ],
+        "tool_runtime": [],
+        "vector_io": [],
+    },
+}.get(AGENTS or "", {})
 # The first of these that the server serves is where the OpenAI-style routes are.
 OPENAI_PATHS = ("/v1/openai/v1", "/v1")
 
@@ -79,3 +142,16 @@ def openai_path(server: str) -> str:
             continue
         return path
     raise AssertionError("the server has no OpenAI-style routes")
+
+
+@contextlib.contextmanager
+def own_client(server: str, **options: Any) -> Iterator[Any]:
+    """The client that was published with the release, in front of a server."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # for others to judge
+        module = importlib.import_module(CLIENT_MODULE)
+        make = module.OgxClient if OGX else module.LlamaStackClient
+        made = make(base_url=server, **options)
+        yield made
+        # From 1.1 on, OgxClient.close() calls what is not there.
+        getattr(getattr(made, "api_client", None), "rest_client", made).close()
