@@ -13,7 +13,7 @@ PYTEST = pytest -m "not engine" --cov --cov-report=term
 export STACK PYTHON RELEASES EXCEPT JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check lint types coverage format engine-test bench matrix docs clean
+.PHONY: help demo serve test check lint types coverage format engine-test bench matrix load-test docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,11 @@ bench: ## Measure speed beside the built-in provider (ARGS="--quick" for less)
 
 matrix: ## Test on every supported release (RELEASES="0.7.3 ogx-1.5.0" for some)
 	@$(BARE) -m scripts.matrix
+
+# The release whose server answers soonest, unless STACK says another.
+load-test: ## Send 10,000 requests of several tenants through one server
+	@STACK=$${STACK:-0.7.3} LOAD_REQUESTS=10000 $(ENV) run -- \
+		pytest tests/matrix/test_tenants.py -k own_key --durations=1 $(ARGS)
 
 docs: ## Build the documentation site into var/site
 	@$(BARE) -m scripts.site build

@@ -53,7 +53,7 @@ FULL = Size(
     server_rounds=3,
     chunks=4000,
     paced=1000,
-    crowd=(200, 400),
+    crowd=(200, 600),
     short=15,
     requests=1000,
 )

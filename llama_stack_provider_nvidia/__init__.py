@@ -10,14 +10,16 @@ async def get_adapter_impl(config: Any, deps: dict[Any, Any]) -> Any:
 
     Args:
         config: The ``NVIDIAConfig`` made from the run.yaml entry.
-        deps: The stack's other APIs; inference needs none of them.
+        deps: The stack's other APIs; of these, telemetry matters where there is any.
 
     Returns:
         An initialized ``NVIDIAInferenceAdapter``.
     """
     # Imported here, so that the command line works where no stack is installed.
     from .adapter import NVIDIAInferenceAdapter
+    from .token_counts import counter
 
     adapter = NVIDIAInferenceAdapter(config)
+    adapter.counts_tokens = counter(deps)
     await adapter.initialize()
     return adapter

@@ -1,5 +1,6 @@
 """What every call needs: the NIM, its name of the model, and the key."""
 
+from collections.abc import Callable
 from typing import Any
 
 from . import stack
@@ -18,6 +19,7 @@ class NIMProvider(stack.NeedsRequestProviderData):  # type: ignore[misc]
         config: From run.yaml.
         endpoints: The NIMs, in the order of the configuration.
         model_store: Set by the stack: knows the models that users registered.
+        counts_tokens: Tells whether the stack counts the tokens of the stream that is asked for.
     """
 
     # OGX lets a request name its key after the provider's id, and hands it over under this name.
@@ -26,6 +28,7 @@ class NIMProvider(stack.NeedsRequestProviderData):  # type: ignore[misc]
     def __init__(self, config: NVIDIAConfig) -> None:
         self.config = config
         self.model_store: Any = None
+        self.counts_tokens: Callable[[], bool] = lambda: False
         self.endpoints = make_endpoints(config)
 
     @property

@@ -169,8 +169,8 @@ class NVIDIAConfig(NIMAddress):
     batch_concurrency: int = Field(
         default=8,
         ge=1,
-        description="How many requests of one call are under way at the same time, where the call is "
-        "a batch, or has more texts or items than one request takes.",
+        description="How many requests of one call are under way at the same time, where the call "
+        "is a batch, or has more texts or items than one request takes.",
     )
     allowed_models: list[str] | None = Field(
         default=None,

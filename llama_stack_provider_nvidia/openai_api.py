@@ -10,8 +10,9 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from . import stack
 from .base import NIMProvider
 from .fields import plain_fields
-from .nim import errors
+from .nim import errors, usage
 from .nim.answers import shaped
+from .nim.dialect import Dialect
 from .nim.sdk import (
     call_of_answer,
     call_of_chunk,
@@ -20,6 +21,7 @@ from .nim.sdk import (
     spare_id,
 )
 from .nim.sdk_chunks import ChunkReader
+from .nim.shape import expected
 from .nim.stream import chunks, close_when_dropped
 from .nim.validation import checked, checked_stream
 
@@ -88,7 +90,7 @@ class OpenAIMethods(NIMProvider):
         body = {**request, "model": model}
         response = await endpoint.send(path, body, key=self.request_key(), stream=False)
         with errors.translated(model, endpoint.url, response):
-            answer = decode_answer(response.content, kind, asked)
+            answer = decode_answer(response.content, kind, asked, expected(body))
             if isinstance(answer, ChatCompletion) and (
                 shaper := endpoint.shaper(body, call_of_answer)
             ):
@@ -107,16 +109,22 @@ class OpenAIMethods(NIMProvider):
         asked = request["model"]
         endpoint, model = await self.target(asked)
         body = {**request, "model": model}
-        response = await endpoint.send(path, body, key=self.request_key(), stream=True)
+        counted = kind is ChatCompletionChunk and self.counts_tokens()
+        # The catalogue's models differ in whether they take the question.
+        asks = counted and (await endpoint.finding()).dialect is not Dialect.HOSTED
+        wanted = usage.asking(body) if asks else body
+        response = await endpoint.send(path, wanted, key=self.request_key(), stream=True)
         reader = ChunkReader(kind, asked, spare_id())
         decoded = chunks(
             response,
             reader.decode,
             model=model,
             endpoint=endpoint.url,
-            answers=body.get("n") or 1,
+            answers=expected(body),
             joins=self.config.coalesce,
+            check_end=reader.check_end,
         )
+        decoded = usage.placed(decoded, asked=usage.is_asked(body), at_the_end=counted)
         convert = wrap or stack.storable
         shaper = endpoint.shaper(body, call_of_chunk) if kind is ChatCompletionChunk else None
         constraint = endpoint.constraint(body)

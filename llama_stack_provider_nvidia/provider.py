@@ -3,6 +3,7 @@
 from typing import Any
 
 from .stack import provider_spec
+from .token_counts import declared
 
 MODULE = "llama_stack_provider_nvidia"
 
@@ -16,10 +17,11 @@ def get_provider_spec() -> Any:
     Returns:
         The installed release's own ``RemoteProviderSpec``.
     """
-    return provider_spec(
+    spec = provider_spec(
         adapter_type="nvidia",
         module=MODULE,
         config_class=f"{MODULE}.config.NVIDIAConfig",
         provider_data_validator=f"{MODULE}.config.NVIDIAProviderDataValidator",
         pip_packages=[MODULE],
     )
+    return declared(spec)

@@ -30,6 +30,14 @@ def _find(*names: str) -> ModuleType:
     )
 
 
+def _has(*names: str) -> bool:
+    try:
+        _find(*names)
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
 # Later homes first: the successor keeps no module under the earlier names.
 _APIS = ("ogx_api", "llama_stack_api")
 _CORES = ("ogx.core", "llama_stack.core", "llama_stack.distribution")
@@ -51,6 +59,9 @@ ModelType: Any = _models.ModelType
 KINDS = frozenset(kind.value for kind in ModelType)
 NeedsRequestProviderData: Any = _headers.NeedsRequestProviderData
 HealthStatus: Any = _specs.HealthStatus
+# The name of the telemetry that counts tokens up to 0.2.24, and whether OpenTelemetry does it.
+TELEMETRY: Any = getattr(_specs.Api, "telemetry", None) if NATIVE else None
+MEASURES: bool = _has("ogx.telemetry.inference_metrics", "llama_stack.telemetry.inference_metrics")
 
 
 class _RerankData(BaseModel):

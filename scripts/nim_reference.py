@@ -28,6 +28,23 @@ fields that OpenAI's API does not have. The log says what was found and why.
 A gateway may hide what is behind it. Then say it: `dialect: nim2-vllm` under the provider's
 `config:`. While an endpoint does not answer, it counts as `generic` and is asked again.
 
+## What counts as an answer
+
+Answers are checked as they are read, native and OpenAI-style, whole and streamed, by one set of
+rules (`nim/shape.py`):
+
+- A wrong type in what carries the answer is an error with status 502 that names the field:
+  choices, text, thinking, tool calls, log probabilities, finish reason. Numbers may be text.
+- An answer without a message, or a stream in which no choice says anything, is an error. An empty
+  text is an answer, and a finish reason may be missing before `[DONE]`.
+- A choice without an index has that of its place. An index that the request leaves no room for is
+  an error.
+- A tool call without an id gets one, and one that shares its index with another gets its own; null
+  arguments are empty. A call that never gets a name is an error.
+- Token counts that cannot be read count as absent, and so do wrong values in fields that say
+  nothing of the answer, such as `system_fingerprint`.
+- A server-sent event with empty data is no event, as in the WHATWG's rules.
+
 ## Where each feature goes
 
 Callers may write a feature in any of its spellings, `nvext` and `guided_*` among them; the NIM

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from . import error_bodies, errors
+from .shape import read_usage
 from .wire import ChatChunk, CompletionChunk
 
 Chunk = TypeVar("Chunk", ChatChunk, CompletionChunk)
@@ -40,6 +41,8 @@ def decode_chunk(data: bytes, kind: type[Chunk]) -> Chunk:
         ServerError: It has neither choices nor usage.
     """
     chunk = decode(data, kind)
+    if chunk.usage is not None:
+        chunk.usage = read_usage(chunk.usage)
     if chunk.choices is None and chunk.usage is None:
         raise _reported(data)
     return chunk

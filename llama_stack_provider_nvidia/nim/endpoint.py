@@ -19,6 +19,7 @@ from .probe import Prober, ask_quickly
 from .profiles import profile_of
 from .reader import fetched
 from .sender import Sender
+from .shape import check_whole, expected
 from .validation import Constraint, checked, checked_stream, constraint_of
 from .wire import ChatChunk, CompletionChunk
 
@@ -162,8 +163,7 @@ class Endpoint:
         response = await self.send(_PATHS[kind], body, key=key, stream=False)
         with errors.translated(body["model"], self.url, response):
             answer = decode_chunk(response.content, kind)
-            if not answer.choices:
-                raise errors.ServerError("The NIM sent an answer without choices.")
+            check_whole(answer.choices or (), expected(body))
             if isinstance(answer, ChatChunk) and (shaper := self.shaper(body)):
                 shaper.shape(answer)
             if constraint := self.constraint(body):
@@ -191,7 +191,7 @@ class Endpoint:
             decode,
             model=body["model"],
             endpoint=self.url,
-            answers=body.get("n") or 1,
+            answers=expected(body),
             joins=joins,
         )
         if kind is ChatChunk and (shaper := self.shaper(body)):

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
+import anyio
 import httpx
 
 from .http_chunks import take_together
@@ -53,7 +54,7 @@ class Reader:
         self._response = response
         self._received: list[bytes] = []
         self._held = 0
-        self._stopped = False
+        self._stopping = anyio.CancelScope()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._task = asyncio.create_task(self._read())
@@ -62,11 +63,11 @@ class Reader:
 
     def stop(self) -> None:
         """Have the response closed, without waiting for it. Does nothing at the end of the body."""
-        # A cancellation that hits the closing, by httpx at the end of the body or by a stop before,
-        # would leave the connection open.
-        if not self._stopped and not self._response.is_closed:
-            self._stopped = True
-            self._task.cancel()
+        # A cancellation that hits the closing would leave the connection open. The HTTP library
+        # protects its closing after an error from a scope, and not from a task's cancellation; of
+        # the other closings httpx tells by this field.
+        if not self._response.is_closed:
+            self._stopping.cancel()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Give what has come since the last time.
@@ -92,13 +93,14 @@ class Reader:
 
     async def _read(self) -> None:
         try:
-            async for received in self._response.aiter_bytes():
-                self._received.append(received)
-                self._held += len(received)
-                self._news.set()
-                if self._held > _MOST_BYTES:
-                    self._room.clear()
-                    await self._room.wait()
+            with self._stopping:
+                async for received in self._response.aiter_bytes():
+                    self._received.append(received)
+                    self._held += len(received)
+                    self._news.set()
+                    if self._held > _MOST_BYTES:
+                        self._room.clear()
+                        await self._room.wait()
         finally:
             await self._response.aclose()
 

@@ -209,6 +209,7 @@ class _Answer(msgspec.Struct, gc=False):
 
 
 _decoder = msgspec.json.Decoder(_Answer | list[_Place], strict=False)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode_ranking(data: bytes, count: int) -> list[Ranked]:
@@ -220,7 +221,7 @@ def decode_ranking(data: bytes, count: int) -> list[Ranked]:
     """
     try:
         answer = _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise errors.ServerError(
             f"The NIM's answer cannot be read: {error}. It begins with {data[:80]!r}."
         ) from None
@@ -244,7 +245,10 @@ def _score(place: _Place) -> float:
 
 
 def _without_ranking(data: bytes) -> errors.NIMError:
-    body = msgspec.json.decode(data)
+    try:
+        body = msgspec.json.decode(data)
+    except _UNREADABLE:  # the decoder of structs passes over what it has no field for
+        body = None
     if error_bodies.message_in(body):
         return errors.from_report(body)
     return errors.ServerError(f"The NIM sent an answer without a ranking: {data[:80]!r}.")

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 
 from . import errors
 from .coalesce import coalesce
 from .reader import Reader, close
+from .shape import Progress
 from .sse import SSEDecoder
 from .timing import in_time
 
@@ -29,6 +30,7 @@ async def chunks(
     endpoint: str,
     answers: int = 1,
     joins: bool = True,
+    check_end: Callable[[], None] | None = None,
 ) -> AsyncGenerator[Chunk, None]:
     """Read a streamed response chunk by chunk, and close it at the end, however that comes.
 
@@ -40,20 +42,20 @@ async def chunks(
         answers: How many choices were asked for.
         joins: Make one chunk of those that have arrived since the last was asked for; see
             ``nim.coalesce``.
+        check_end: Raises a ``NIMError`` if the answer cannot end as it did.
 
     Raises:
         NIMError: The NIM reported an error, the connection broke, or the stream ended before
-            the answer did. What came before it is given first.
+            the answer did, or before there was one. What came before it is given first.
     """
     reader = Reader(response)
-    progress = _Progress(answers)
+    progress = Progress(answers)
+    done = False
     try:
         with errors.translated(model, endpoint, response):
             batches = in_time(response, _batches(reader))
             async for events in batches:
-                decoded, failure = _decoded(events, decode)
-                for chunk in decoded:
-                    progress.see(chunk)
+                decoded, failure = _decoded(events, decode, progress)
                 if joins:
                     decoded = coalesce(decoded, [len(event) for event in events[: len(decoded)]])
                 for chunk in decoded:
@@ -61,40 +63,18 @@ async def chunks(
                 if failure is not None:
                     raise failure
                 if _DONE in events:
+                    done = True
                     await _drain(batches)
-                    return
-            if not progress.complete:
-                raise errors.NIMConnectionError(
-                    "The NIM's stream ended in the middle of the answer."
-                )
+                    break
+            progress.end(done=done)
+            if check_end is not None:
+                check_end()
     finally:
         reader.stop()
 
 
-class _Progress:
-    """Which of the choices have begun, and which have ended."""
-
-    def __init__(self, answers: int) -> None:
-        self._answers = answers
-        self._begun: set[int] = set()
-        self._ended: set[int] = set()
-
-    def see(self, chunk: Any) -> None:
-        is_dict = isinstance(chunk, dict)
-        for choice in (chunk.get("choices") if is_dict else chunk.choices) or ():
-            index = (choice.get("index") if is_dict else choice.index) or 0
-            self._begun.add(index)
-            if choice.get("finish_reason") if is_dict else choice.finish_reason:
-                self._ended.add(index)
-
-    @property
-    def complete(self) -> bool:
-        """Whether all that were asked for have begun and ended."""
-        return len(self._ended) >= self._answers and self._begun == self._ended
-
-
 def _decoded(
-    events: list[bytes], decode: Callable[[bytes], Chunk]
+    events: list[bytes], decode: Callable[[bytes], Chunk], progress: Progress
 ) -> tuple[list[Chunk], errors.NIMError | None]:
     """Decode events up to the end of the stream, or to the one that reports an error."""
     made: list[Chunk] = []
@@ -102,7 +82,9 @@ def _decoded(
         if data == _DONE:
             break
         try:
-            made.append(decode(data))
+            chunk = decode(data)
+            progress.see(chunk)
+            made.append(chunk)
         except errors.NIMError as error:
             return made, error
     return made, None

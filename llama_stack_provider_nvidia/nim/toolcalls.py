@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from .errors import ServerError
+
 _decoder = msgspec.json.Decoder()
 
 
@@ -126,7 +128,12 @@ class ToolCallAssembler:
         Args:
             out_of_tokens: The answer was cut. vLLM has then sent a name and no arguments, which
                 is not the same as a call without arguments.
+
+        Raises:
+            ServerError: A call has no name. Nobody could carry it out.
         """
+        if not all(call.name for call in self._calls):
+            raise ServerError("The NIM sent a tool call without a name.")
         if out_of_tokens and self._calls and not self._calls[-1].has_arguments:
             self._calls[-1].cut = True
         for call in self._calls:

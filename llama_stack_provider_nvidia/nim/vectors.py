@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from . import error_bodies, errors
-from .wire import Usage
+from .shape import read_usage
 
 Vector = list[float] | str
 """Numbers, or their base64."""
@@ -27,7 +27,7 @@ class _Embedding(msgspec.Struct, gc=False):
 
 class _Answer(msgspec.Struct, gc=False):
     data: list[_Embedding] | None = None
-    usage: Usage | None = None
+    usage: object = None
     error: object = None
 
 
@@ -70,12 +70,18 @@ def decode_vectors(data: bytes, count: int) -> Embedded:
         entries.sort(key=lambda entry: entry.index or 0)
         if [entry.index for entry in entries] != list(range(count)):
             raise errors.ServerError("The NIM sent embeddings whose indexes are not the inputs'.")
-    tokens = answer.usage.prompt_tokens or answer.usage.total_tokens if answer.usage else 0
+    if not all(entry.embedding for entry in entries):
+        raise errors.ServerError("The NIM sent an embedding without numbers.")
+    usage = read_usage(answer.usage)
+    tokens = usage.prompt_tokens or usage.total_tokens if usage else 0
     return Embedded([entry.embedding for entry in entries], tokens or 0)
 
 
 def _without_data(data: bytes) -> errors.NIMError:
-    body = msgspec.json.decode(data)
+    try:
+        body = msgspec.json.decode(data)
+    except _UNREADABLE:  # the decoder of structs passes over what it has no field for
+        body = None
     if error_bodies.message_in(body):
         return errors.from_report(body)
     return errors.ServerError(f"The NIM sent an answer without embeddings: {data[:80]!r}.")

@@ -49,9 +49,9 @@ class ChatLogprobs(msgspec.Struct, gc=False):
 
 
 class ChatDelta(msgspec.Struct, gc=False):
-    """What the model wrote since the last chunk, or in all."""
+    """What the model wrote since the last chunk, or in all. Nobody reads its ``role``."""
 
-    role: str | None = None
+    role: Any = None
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -82,10 +82,13 @@ class Usage(msgspec.Struct, gc=False):
 
 
 class ChatChunk(msgspec.Struct, gc=False):
-    """A chunk of a chat stream, or a whole chat answer."""
+    """A chunk of a chat stream, or a whole chat answer.
+
+    Its ``usage`` is a ``Usage`` or None once it is decoded; a wrong one is no reason to fail.
+    """
 
     choices: list[ChatChoice] | None = None
-    usage: Usage | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -110,5 +113,5 @@ class CompletionChunk(msgspec.Struct, gc=False):
     """A chunk of a completion stream, or a whole completion."""
 
     choices: list[CompletionChoice] | None = None
-    usage: Usage | None = None
+    usage: Any = None
     error: Any = None

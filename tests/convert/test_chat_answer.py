@@ -5,6 +5,7 @@ import pytest
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.convert import convert_openai_chat_completion_choice
 from llama_stack_provider_nvidia.convert.chat import stop_reason
+from llama_stack_provider_nvidia.nim.errors import ServerError
 
 from .answers import FORMS, call, calls, message
 
@@ -121,8 +122,9 @@ def test_builtin_tool_comes_back_as_such(build):
 
 
 @pytest.mark.parametrize("name", ["", None])
-def test_call_without_a_name_never_raises(build, name):
-    assert calls(build, call(name=name, id="c"))[0].tool_name == ""
+def test_call_without_a_name_is_an_error(build, name):
+    with pytest.raises(ServerError, match="a tool call without a name"):
+        calls(build, call(name=name, id="c"))
 
 
 @pytest.mark.parametrize(

@@ -173,14 +173,19 @@ async def test_parallel_calls_come_out_in_the_order_of_their_indexes(build):
     [
         pytest.param("{cut", "f", "f({cut)", id="no JSON"),
         pytest.param("[1]", "f", "f([1])", id="a list"),
-        pytest.param("{}", "", "{}", id="no name"),
-        pytest.param("{}", None, "{}", id="null name"),
     ],
 )
 async def test_call_that_cannot_be_read_fails_with_its_text(build, arguments, name, raw):
     made = await events(build, delta("tool_calls", tool_calls=[call(arguments, name, id="c")]))
     assert shown(made[-2]) == ("failed", raw)
     assert shown(made[-1]) == "complete"
+
+
+@both
+@pytest.mark.parametrize("name", ["", None])
+async def test_call_without_a_name_is_an_error(build, name):
+    with pytest.raises(ServerError, match="a tool call without a name"):
+        await events(build, delta("tool_calls", tool_calls=[call("{}", name, id="c")]))
 
 
 @both

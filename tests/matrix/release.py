@@ -57,6 +57,8 @@ REGISTERS = hasattr(stack._models.Models.register_model, "__webmethod__") or any
 )
 # From 0.2.18 on there is an error class for what is not there.
 NOT_FOUND = 400 if type(errors.ModelNotFoundError("")) is errors.ModelNotFoundError else 404
+# In later releases of OGX a request may name its key after the provider's id.
+NAMED_KEYS = "provider_data_api_key_field" in inspect.getsource(inspect.getmodule(_router()))
 # How an agent's turn is asked for. The agents API of 0.3 to 0.6 is not the one of 0.2.
 AGENTS = next(
     (

@@ -86,9 +86,7 @@ def posted(nim: EmulatorServer) -> list[tuple[str, str]]:
 
 
 def vectors(caller: openai.OpenAI, name: str, texts: list[str]) -> list[list[float]]:
-    answer = caller.embeddings.create(
-        model=f"nvidia/{name}", input=texts, encoding_format="float"
-    )
+    answer = caller.embeddings.create(model=f"nvidia/{name}", input=texts, encoding_format="float")
     return [entry.embedding for entry in answer.data]
 
 
@@ -97,8 +95,9 @@ async def ranked(server: StackServer, settings: dict[str, Any], texts: list[str]
     if release.RANKS:
         request = {"model": f"nvidia/{RERANKER}", "query": QUESTION, "items": texts}
         route = f"{server.url}/v1alpha/inference/rerank"
-        answer = httpx.post(route, json=request, timeout=30).raise_for_status().json()
-        return [entry["index"] for entry in answer.get("data", answer)]
+        async with httpx.AsyncClient(timeout=30) as http:
+            answer = (await http.post(route, json=request)).raise_for_status().json()
+        return [entry["index"] for entry in answer["data"]]
     adapter = await get_adapter_impl(NVIDIAConfig(**settings), {})
     try:
         return [entry.index for entry in (await adapter.rerank(RERANKER, QUESTION, texts)).data]
@@ -159,8 +158,10 @@ async def test_a_question_is_answered_from_the_passage_that_fits(
     chat_nim: EmulatorServer,
     retriever_nim: EmulatorServer,
 ) -> None:
-    """Embed, find, rank, answer. The vectors are kept here: the stack's stores need libraries
-    that a server with this provider does not."""
+    """Embed, find, rank, answer.
+
+    The vectors are kept here: the stores of the servers load a tokenizer from the internet.
+    """
     stored = vectors(caller, EMBEDDER, PASSAGES)
     (asked,) = vectors(caller, f"{EMBEDDER}-query", [QUESTION])
     near = sorted(range(len(PASSAGES)), key=lambda n: -cosine(asked, stored[n]))[:3]

@@ -55,6 +55,7 @@ def server_without_late_nim(
     folder.joinpath("sitecustomize.py").write_text(EVERY_SECOND)
     providers = {
         "nvidia": {"url": adapted_nim.url, "max_retries": 0},
+        "chosen": {"url": adapted_nim.url, "allowed_models": [LLM]},
         "late": {"url": f"http://127.0.0.1:{late_port}", "max_retries": 0},
     }
     models = [model("nvidia", LLM), model("nvidia", GHOST), model("late", LATE)]
@@ -71,8 +72,9 @@ def server_without_late_nim(
 @pytest.fixture
 def caller(server_without_late_nim: StackServer) -> Iterator[openai.OpenAI]:
     url = server_without_late_nim.url
+    # A release that draws tracebacks leaves connections alone for so long that they are closed.
     with openai.OpenAI(
-        base_url=f"{url}{release.openai_path(url)}", api_key="none", timeout=30, max_retries=0
+        base_url=f"{url}{release.openai_path(url)}", api_key="none", timeout=30, max_retries=2
     ) as made:
         yield made
 
@@ -82,14 +84,14 @@ def listed(caller: openai.OpenAI) -> set[str]:
 
 
 def register(server: StackServer, name: str, **fields: Any) -> httpx.Response:
-    """Register a model of ``nvidia`` as clients do, under a name of its own."""
+    """Register a model as clients do, under a name of its own."""
     body = {"model_id": f"my-{name}", "provider_id": "nvidia", "provider_model_id": name, **fields}
     return httpx.post(f"{server.url}/v1/models", json=body, timeout=30)
 
 
-def named(name: str) -> str:
+def named(provider: str, name: str) -> str:
     """What callers say for a model that was registered so."""
-    return f"nvidia/{name}" if release.ONE_OBJECT else f"my-{name}"
+    return f"{provider}/{name}" if release.ONE_OBJECT else f"my-{name}"
 
 
 def test_the_server_starts_and_answers(caller: openai.OpenAI) -> None:
@@ -116,10 +118,11 @@ if release.REGISTERS:
     def test_an_adapter_can_be_registered(
         server_without_late_nim: StackServer, caller: openai.OpenAI
     ) -> None:
-        answer = register(server_without_late_nim, ADAPTER)
+        """Where it is not found by itself: releases from 0.3 on take no model twice."""
+        answer = register(server_without_late_nim, ADAPTER, provider_id="chosen")
         assert answer.status_code == 200, answer.text
         assert answer.json()["metadata"]["base_model"] == LLM
-        said = caller.chat.completions.create(model=named(ADAPTER), messages=HELLO)
+        said = caller.chat.completions.create(model=named("chosen", ADAPTER), messages=HELLO)
         assert f"This is {ADAPTER}." in str(said.choices[0].message.content)
 
     def test_a_model_of_a_nim_that_is_down_can_be_registered(

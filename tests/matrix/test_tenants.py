@@ -6,7 +6,7 @@
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
@@ -71,8 +71,9 @@ def callers() -> list[Caller]:
         for provider in ("keyed", "open")
         for key in TENANTS
     ]
-    made += [Caller("keyed", None, SERVER_KEY), Caller("open", None, None)]
-    return made
+    if release.NAMED_KEYS:
+        made.append(Caller("open", {"open_api_key": TENANTS[0]}, TENANTS[0]))
+    return [*made, Caller("keyed", None, SERVER_KEY), Caller("open", None, None)]
 
 
 def shown(key: str | None) -> str | None:
@@ -108,7 +109,8 @@ async def test_every_request_comes_with_its_own_key(
     shared_server: StackServer, ledger: Ledger, openai_path: str
 ) -> None:
     ledger.clear_requests()
-    limits = httpx.Limits(max_connections=AT_ONCE)
+    # The server closes a connection after five idle seconds, perhaps just as a request comes.
+    limits = httpx.Limits(max_connections=AT_ONCE, keepalive_expiry=2)
     async with httpx.AsyncClient(base_url=shared_server.url, limits=limits) as http:
         sender = Sender(http, openai_path, LLM, EMBEDDER)
         exchanges = await hammer(sender, callers(), REQUESTS, AT_ONCE)
@@ -116,3 +118,109 @@ async def test_every_request_comes_with_its_own_key(
     assert {one.way for one in exchanges} == set(WAYS)
     check_keys(exchanges, ledger)
     check_connections(ledger)
+
+
+@pytest.fixture(scope="module")
+def stranger() -> Iterator[EmulatorServer]:
+    """A host that the configuration does not name: nothing may arrive there."""
+    with EmulatorServer(models=[LLM, EMBEDDER]) as nim:
+        yield nim
+
+
+@pytest.fixture
+async def http(shared_server: StackServer) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=shared_server.url, timeout=30) as made:
+        yield made
+
+
+def no_keys_of(stranger: EmulatorServer) -> bool:
+    return stranger.requests == [] and stranger.connections.opened == 0
+
+
+@pytest.mark.parametrize("key", [None, TENANTS[0]])
+async def test_provider_data_cannot_name_a_host(
+    http: httpx.AsyncClient,
+    ledger: Ledger,
+    stranger: EmulatorServer,
+    openai_path: str,
+    key: str | None,
+) -> None:
+    ledger.clear_requests()
+    names = ("url", "base_url", "endpoint", "nvidia_base_url", "nvidia_api_url", "nvidia_url")
+    data = dict.fromkeys(names, stranger.url) | ({"nvidia_api_key": key} if key else {})
+    caller = Caller("keyed", data, key or SERVER_KEY)
+    sender = Sender(http, openai_path, LLM, EMBEDDER)
+    exchanges = [
+        await sender.send(way, caller, f"marker{number:06}x") for number, way in enumerate(WAYS)
+    ]
+    assert {one.problem for one in exchanges} == {""}
+    check_keys(exchanges, ledger)
+    assert no_keys_of(stranger)
+
+
+@pytest.mark.parametrize("field", ["url", "base_url", "extra_headers", "extra_body", "api_base"])
+async def test_a_body_cannot_name_a_host(
+    http: httpx.AsyncClient,
+    stranger: EmulatorServer,
+    openai_path: str,
+    field: str,
+) -> None:
+    """Whether the NIM refuses the field is another matter."""
+    said = [{"role": "user", "content": "hello"}]
+    value: object = {"Host": stranger.url} if field.startswith("extra") else stranger.url
+    body = {"model": f"keyed/{LLM}", "messages": said, field: value}
+    answer = await http.post(f"{openai_path}/chat/completions", json=body)
+    assert answer.status_code in (200, 400)
+    assert SERVER_KEY not in answer.text
+    assert no_keys_of(stranger)
+
+
+@pytest.mark.parametrize("prefix", ["", "keyed/"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/chat/completions", "/v1/../..", "/v1#"])
+async def test_a_model_s_name_cannot_name_a_host(
+    http: httpx.AsyncClient, stranger: EmulatorServer, openai_path: str, prefix: str, path: str
+) -> None:
+    name = f"{prefix}{stranger.url}{path}"
+    said = [{"role": "user", "content": "hello"}]
+    for route, fields in (
+        ("chat/completions", {"messages": said}),
+        ("completions", {"prompt": "hello"}),
+        ("embeddings", {"input": "hello"}),
+    ):
+        answer = await http.post(f"{openai_path}/{route}", json={"model": name, **fields})
+        assert answer.status_code in (400, 404), answer.text
+        assert SERVER_KEY not in answer.text
+    assert no_keys_of(stranger)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_takes_no_key_elsewhere(
+    http: httpx.AsyncClient,
+    recorded_nim: EmulatorServer,
+    stranger: EmulatorServer,
+    openai_path: str,
+    status: int,
+) -> None:
+    caller = Caller("keyed", None, SERVER_KEY)
+    sender = Sender(http, openai_path, LLM, EMBEDDER)
+    fault = {"fault": "redirect", "status": status, "to": f"{stranger.url}/v1/chat/completions"}
+    for way in WAYS:
+        recorded_nim.faults([fault])
+        exchange = await sender.send(way, caller, "marker000000x")
+        assert exchange.problem
+        assert SERVER_KEY not in exchange.problem
+    recorded_nim.clear()
+    assert no_keys_of(stranger)
+
+
+def test_the_client_of_the_release_brings_a_key(
+    shared_server: StackServer, ledger: Ledger, openai_path: str
+) -> None:
+    """By the argument that it has for this, in place of a header written by hand."""
+    ledger.clear_requests()
+    with release.own_client(
+        shared_server.url, provider_data={"nvidia_api_key": TENANTS[1]}
+    ) as client:
+        said = [{"role": "user", "content": "marker000000x"}]
+        client.chat.completions.create(model=f"keyed/{LLM}", messages=said)
+    assert marked(ledger) == {"marker000000x": [shown(TENANTS[1])]}

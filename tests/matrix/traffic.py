@@ -120,7 +120,9 @@ class Sender:
         return Exchange(marker, caller, way, problem)
 
     async def chat(self, caller: Caller, marker: str) -> str:
-        answer = await self._post(caller, f"{self._openai}/chat/completions", self._chat_of(caller, marker))
+        answer = await self._post(
+            caller, f"{self._openai}/chat/completions", self._chat_of(caller, marker)
+        )
         return _wrong(answer.text, marker)
 
     async def streamed_chat(self, caller: Caller, marker: str) -> str:
