@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from .nim.network import NetworkConfig
+from .nim.transport.network import NetworkConfig
 
 MAX_KEY_LENGTH = 8192
 

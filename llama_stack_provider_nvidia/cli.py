@@ -118,8 +118,8 @@ def models(url: Annotated[str | None, URL] = None) -> None:
     from rich.table import Table
 
     from .doctor import described
+    from .nim.discovery.models import ModelEntry
     from .nim.errors import NIMError
-    from .nim.models import ModelEntry
 
     async def run() -> list[ModelEntry]:
         endpoint = endpoint_at(url)

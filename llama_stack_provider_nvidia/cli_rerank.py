@@ -10,7 +10,7 @@ import typer
 from .cli_common import endpoint_at
 
 if TYPE_CHECKING:
-    from .nim.rerank import Ranked
+    from .nim.retrieval.rerank import Ranked
 
 
 def rerank(
@@ -41,10 +41,10 @@ def rerank(
     import json
 
     from .config import NVIDIAConfig
-    from .nim.contents import Content
     from .nim.errors import NIMError
-    from .nim.ranker import Ranker, RerankSettings
-    from .nim.rerank import RerankRequest
+    from .nim.retrieval.contents import Content
+    from .nim.retrieval.ranker import Ranker, RerankSettings
+    from .nim.retrieval.rerank import RerankRequest
 
     texts = _texts(text)
     try:

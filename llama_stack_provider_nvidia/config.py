@@ -6,8 +6,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from .address import EndpointConfig, NIMAddress, origin
-from .nim.network import NetworkConfig
-from .nim.thinking import parse_setting
+from .nim.requests.thinking import parse_setting
+from .nim.transport.network import NetworkConfig
 
 HOSTED_URL = "https://integrate.api.nvidia.com/v1"
 

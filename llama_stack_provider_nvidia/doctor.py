@@ -6,10 +6,10 @@ from typing import Any
 
 from .config import NVIDIAConfig
 from .endpoints import make_endpoints
+from .nim.discovery.models import Kind, ModelEntry
 from .nim.endpoint import Endpoint
 from .nim.errors import NIMError
-from .nim.models import Kind, ModelEntry
-from .nim.profiles import profile_of
+from .nim.requests.profiles import profile_of
 
 _PATIENCE_SECONDS = 5.0
 

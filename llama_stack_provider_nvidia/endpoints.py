@@ -2,11 +2,11 @@
 
 from .address import EndpointConfig
 from .config import NVIDIAConfig
-from .nim.client import Transport
 from .nim.endpoint import Endpoint
-from .nim.prepare import Settings
-from .nim.retry import RetryPolicy
-from .nim.timing import TimeLimits
+from .nim.requests.prepare import Settings
+from .nim.transport.client import Transport
+from .nim.transport.retry import RetryPolicy
+from .nim.transport.timing import TimeLimits
 
 
 def make_endpoints(config: NVIDIAConfig) -> list[Endpoint]:

@@ -7,10 +7,10 @@ from typing import Any
 from . import stack
 from .base import NIMProvider
 from .nim import errors
-from .nim.embedders import EMBEDDERS
-from .nim.embeddings import split_suffix
+from .nim.discovery.models import Kind, ModelEntry, kind_of
 from .nim.endpoint import Endpoint
-from .nim.models import Kind, ModelEntry, kind_of
+from .nim.retrieval.embedders import EMBEDDERS
+from .nim.retrieval.embeddings import split_suffix
 from .nim.targets import find_target, named
 
 logger = logging.getLogger(__name__)

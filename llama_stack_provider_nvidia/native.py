@@ -14,11 +14,11 @@ from .convert import (
     convert_openai_completion_choice,
     convert_openai_completion_stream,
 )
-from .nim.batch import bounded_map
+from .nim.answers.stream import close_when_dropped
+from .nim.answers.wire import ChatChunk, CompletionChunk
 from .nim.endpoint import Endpoint
-from .nim.stream import close_when_dropped
-from .nim.vectors import as_numbers
-from .nim.wire import ChatChunk, CompletionChunk
+from .nim.retrieval.vectors import as_numbers
+from .nim.transport.batch import bounded_map
 from .retrieval import RetrievalMethods
 
 logger = logging.getLogger(__name__)

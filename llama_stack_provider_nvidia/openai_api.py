@@ -10,20 +10,15 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from . import stack
 from .base import NIMProvider
 from .fields import plain_fields
-from .nim import errors, usage
-from .nim.answers import shaped
+from .nim import errors
+from .nim.answers import usage
+from .nim.answers.sdk import call_of_answer, call_of_chunk, decode_answer, last_chunk, spare_id
+from .nim.answers.sdk_chunks import ChunkReader
+from .nim.answers.shape import expected
+from .nim.answers.shaper import shaped
+from .nim.answers.stream import chunks, close_when_dropped
+from .nim.answers.validation import checked, checked_stream
 from .nim.dialect import Dialect
-from .nim.sdk import (
-    call_of_answer,
-    call_of_chunk,
-    decode_answer,
-    last_chunk,
-    spare_id,
-)
-from .nim.sdk_chunks import ChunkReader
-from .nim.shape import expected
-from .nim.stream import chunks, close_when_dropped
-from .nim.validation import checked, checked_stream
 
 
 class OpenAIMethods(NIMProvider):

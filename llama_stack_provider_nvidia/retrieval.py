@@ -13,14 +13,14 @@ from .address import origin
 from .base import NIMProvider
 from .fields import plain_fields
 from .nim import errors
-from .nim.contents import Content
-from .nim.embed import EmbeddingCaller, EmbeddingSettings
-from .nim.embeddings import EmbeddingRequest, split_suffix
 from .nim.errors import invalid
-from .nim.ranker import Ranker, RerankSettings
-from .nim.rerank import RerankRequest
+from .nim.retrieval.contents import Content
+from .nim.retrieval.embed import EmbeddingCaller, EmbeddingSettings
+from .nim.retrieval.embeddings import EmbeddingRequest, split_suffix
+from .nim.retrieval.ranker import Ranker, RerankSettings
+from .nim.retrieval.rerank import RerankRequest
+from .nim.retrieval.vectors import Embedded, as_base64, as_numbers
 from .nim.targets import Target, find_target
-from .nim.vectors import Embedded, as_base64, as_numbers
 
 Model = TypeVar("Model", bound=BaseModel)
 

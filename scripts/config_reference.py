@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from llama_stack_provider_nvidia.address import EndpointConfig
 from llama_stack_provider_nvidia.config import NVIDIAConfig, NVIDIAProviderDataValidator
-from llama_stack_provider_nvidia.nim.network import (
+from llama_stack_provider_nvidia.nim.transport.network import (
     LimitsConfig,
     NetworkConfig,
     ProxyConfig,

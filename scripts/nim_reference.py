@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from llama_stack_provider_nvidia.nim.dialect import Dialect
-from llama_stack_provider_nvidia.nim.placements import TABLE, At, Cell, Dropped, Refused
+from llama_stack_provider_nvidia.nim.requests.placements import TABLE, At, Cell, Dropped, Refused
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "nim.md"
 
@@ -31,7 +31,7 @@ A gateway may hide what is behind it. Then say it: `dialect: nim2-vllm` under th
 ## What counts as an answer
 
 Answers are checked as they are read, native and OpenAI-style, whole and streamed, by one set of
-rules (`nim/shape.py`):
+rules (`nim/answers/shape.py`):
 
 - A wrong type in what carries the answer is an error with status 502 that names the field:
   choices, text, thinking, tool calls, log probabilities, finish reason. Numbers may be text.
@@ -50,8 +50,8 @@ rules (`nim/shape.py`):
 Callers may write a feature in any of its spellings, `nvext` and `guided_*` among them; the NIM
 gets it where it reads it. *refused*: the request fails before it is sent, with an error that names
 the feature, the dialect and what to do. *left out*: the answer is the same without the field; the
-log says so once. The table is written from `nim/placements.py`, which holds the source and the
-date of each row, and a test sends every feature to every emulated dialect.
+log says so once. The table is written from `nim/requests/placements.py`, which holds the source and
+the date of each row, and a test sends every feature to every emulated dialect.
 
 """
 

@@ -5,8 +5,8 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from typing import Any
 
-from ..nim.reasoning import Mode, NativeText, reasoning_of
-from ..nim.toolcalls import AssembledCall, ToolCallAssembler
+from ..nim.answers.reasoning import Mode, NativeText, reasoning_of
+from ..nim.answers.toolcalls import AssembledCall, ToolCallAssembler
 from ..stack import (
     ChatCompletionResponse,
     ChatCompletionResponseEvent,
@@ -164,8 +164,8 @@ def convert_openai_chat_completion_choice(choice: Any, *, reasoning: Mode = "dro
     """Convert a whole answer.
 
     Args:
-        choice: A choice of a chat completion: the SDK's, or ``nim.wire.ChatChoice``.
-        reasoning: What becomes of the model's thinking; see ``nim.reasoning.NativeText``.
+        choice: A choice of a chat completion: the SDK's, or ``nim.answers.wire.ChatChoice``.
+        reasoning: What becomes of the model's thinking; see ``nim.answers.reasoning.NativeText``.
 
     Returns:
         A ``ChatCompletionResponse`` with all tool calls, their arguments decoded. Arguments
@@ -199,9 +199,9 @@ async def convert_openai_chat_completion_stream(
     whole: ``succeeded``, or ``failed`` with its text if the arguments are not a JSON object.
 
     Args:
-        stream: Chunks of the SDK or of ``nim.wire``. Chunks without choices are skipped, and
-            choices beyond the first of ``n`` are not part of a native answer.
-        reasoning: What becomes of the model's thinking; see ``nim.reasoning.NativeText``.
+        stream: Chunks of the SDK or of ``nim.answers.wire``. Chunks without choices are skipped,
+            and choices beyond the first of ``n`` are not part of a native answer.
+        reasoning: What becomes of the model's thinking; see ``nim.answers.reasoning.NativeText``.
 
     Yields:
         ``ChatCompletionResponseStreamChunk``.

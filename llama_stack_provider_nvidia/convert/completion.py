@@ -12,7 +12,7 @@ def convert_openai_completion_choice(choice: Any) -> Any:
     """Convert a whole completion.
 
     Args:
-        choice: A choice of a completion: the SDK's, or ``nim.wire.CompletionChoice``.
+        choice: A choice of a completion: the SDK's, or ``nim.answers.wire.CompletionChoice``.
 
     Returns:
         A ``CompletionResponse``.
@@ -30,7 +30,7 @@ async def convert_openai_completion_stream(
     """Convert a stream of completion chunks to the native stream.
 
     Args:
-        stream: Chunks of the SDK or of ``nim.wire``. Chunks without choices are skipped.
+        stream: Chunks of the SDK or of ``nim.answers.wire``. Chunks without choices are skipped.
 
     Yields:
         ``CompletionResponseStreamChunk``; only the one that ends the completion carries a stop

@@ -5,7 +5,7 @@ import binascii
 from typing import Any
 
 from ..nim.errors import invalid
-from ..nim.images import image_type
+from ..nim.requests.images import image_type
 from ..stack import ImageContentItem, TextContentItem
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ..nim.contents import Content
-from ..nim.embeddings import EmbeddingRequest
 from ..nim.errors import invalid
+from ..nim.retrieval.contents import Content
+from ..nim.retrieval.embeddings import EmbeddingRequest
 from ..stack import EmbeddingTaskType, TextTruncation
 from .content import user_content
 

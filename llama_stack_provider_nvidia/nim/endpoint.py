@@ -6,22 +6,23 @@ from typing import Any
 
 import httpx
 
-from . import errors, stream
-from .answers import AnswerShaper, Call, shaped, wire_call, wire_chunk
-from .catalogue import Catalogue
-from .client import Transport
-from .decode import Chunk, decode_chunk
-from .detect import Answer, Finding
+from . import errors
+from .answers import stream
+from .answers.decode import Chunk, decode_chunk
+from .answers.shape import check_whole, expected
+from .answers.shaper import AnswerShaper, Call, shaped, wire_call, wire_chunk
+from .answers.validation import Constraint, checked, checked_stream, constraint_of
+from .answers.wire import ChatChunk, CompletionChunk
 from .dialect import Dialect, is_hosted
-from .health import HealthCheck
-from .prepare import Settings, prepare
-from .probe import Prober, ask_quickly
-from .profiles import profile_of
-from .reader import fetched
-from .sender import Sender
-from .shape import check_whole, expected
-from .validation import Constraint, checked, checked_stream, constraint_of
-from .wire import ChatChunk, CompletionChunk
+from .discovery.catalogue import Catalogue
+from .discovery.detect import Answer, Finding
+from .discovery.health import HealthCheck
+from .discovery.probe import Prober, ask_quickly
+from .requests.prepare import Settings, prepare
+from .requests.profiles import profile_of
+from .transport.client import Transport
+from .transport.reader import fetched
+from .transport.sender import Sender
 
 _PATHS: dict[type, str] = {ChatChunk: "/chat/completions", CompletionChunk: "/completions"}
 

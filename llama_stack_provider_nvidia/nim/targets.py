@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from . import errors
+from .discovery.models import may_be_alias, served_id
 from .endpoint import Endpoint
-from .models import may_be_alias, served_id
 
 _MOST_NAMED = 8
 

@@ -9,7 +9,8 @@ from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
 from llama_stack_provider_nvidia.config import NVIDIAConfig
 from llama_stack_provider_nvidia.emulator import EmulatorServer
-from llama_stack_provider_nvidia.nim import errors, probe
+from llama_stack_provider_nvidia.nim import errors
+from llama_stack_provider_nvidia.nim.discovery import probe
 from scripts.stack_server import free_port
 
 from .conftest import MODEL

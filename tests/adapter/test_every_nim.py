@@ -9,11 +9,11 @@ import pytest
 
 from llama_stack_provider_nvidia.emulator import EmulatorServer
 from llama_stack_provider_nvidia.nim import errors
-from llama_stack_provider_nvidia.nim.client import Transport
+from llama_stack_provider_nvidia.nim.answers.wire import ChatChunk
 from llama_stack_provider_nvidia.nim.endpoint import Endpoint
-from llama_stack_provider_nvidia.nim.placements import TABLE, At, Dropped, Feature, Refused
-from llama_stack_provider_nvidia.nim.retry import RetryPolicy
-from llama_stack_provider_nvidia.nim.wire import ChatChunk
+from llama_stack_provider_nvidia.nim.requests.placements import TABLE, At, Dropped, Feature, Refused
+from llama_stack_provider_nvidia.nim.transport.client import Transport
+from llama_stack_provider_nvidia.nim.transport.retry import RetryPolicy
 
 from .conftest import MODEL
 

@@ -13,8 +13,8 @@ from llama_stack_provider_nvidia.convert import (
     convert_openai_completion_choice,
     convert_openai_completion_stream,
 )
-from llama_stack_provider_nvidia.nim.decode import decode_chunk
-from llama_stack_provider_nvidia.nim.wire import ChatChunk, CompletionChunk
+from llama_stack_provider_nvidia.nim.answers.decode import decode_chunk
+from llama_stack_provider_nvidia.nim.answers.wire import ChatChunk, CompletionChunk
 
 Build = Callable[[dict[str, Any], str], Any]
 

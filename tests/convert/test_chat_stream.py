@@ -1,8 +1,8 @@
 import pytest
 
 from llama_stack_provider_nvidia.convert import convert_openai_chat_completion_stream
+from llama_stack_provider_nvidia.nim.answers.wire import ChatChunk
 from llama_stack_provider_nvidia.nim.errors import ServerError
-from llama_stack_provider_nvidia.nim.wire import ChatChunk
 
 from .answers import FORMS, USAGE, arriving, call, delta, events, sdk, shown, struct
 

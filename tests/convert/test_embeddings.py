@@ -2,8 +2,8 @@ import pytest
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.convert import convert_embeddings_request
-from llama_stack_provider_nvidia.nim.contents import Content
 from llama_stack_provider_nvidia.nim.errors import InvalidRequestError
+from llama_stack_provider_nvidia.nim.retrieval.contents import Content
 
 IMAGE = stack.ImageContentItem(image={"url": {"uri": "http://h/a.png"}})
 PNG = "data:image/png;base64,iVBORw0KGgo="

@@ -8,9 +8,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from llama_stack_provider_nvidia.nim.client import Transport
+from llama_stack_provider_nvidia.nim.answers.wire import ChatChunk, CompletionChunk
 from llama_stack_provider_nvidia.nim.endpoint import Endpoint
-from llama_stack_provider_nvidia.nim.wire import ChatChunk, CompletionChunk
+from llama_stack_provider_nvidia.nim.transport.client import Transport
 
 from .conftest import Engine
 

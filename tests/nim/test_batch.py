@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from llama_stack_provider_nvidia.nim.batch import bounded_map
+from llama_stack_provider_nvidia.nim.transport.batch import bounded_map
 
 
 class Work:

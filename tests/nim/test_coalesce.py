@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_stack_provider_nvidia.nim import coalesce as module
-from llama_stack_provider_nvidia.nim.coalesce import coalesce
-from llama_stack_provider_nvidia.nim.decode import decode_chunk
-from llama_stack_provider_nvidia.nim.toolcalls import ToolCallAssembler
-from llama_stack_provider_nvidia.nim.wire import ChatChunk, CompletionChunk, ToolCallDelta
+from llama_stack_provider_nvidia.nim.answers import coalesce as module
+from llama_stack_provider_nvidia.nim.answers.coalesce import coalesce
+from llama_stack_provider_nvidia.nim.answers.decode import decode_chunk
+from llama_stack_provider_nvidia.nim.answers.toolcalls import ToolCallAssembler
+from llama_stack_provider_nvidia.nim.answers.wire import ChatChunk, CompletionChunk, ToolCallDelta
 
 from ..strategies import calls, streamed_calls
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from llama_stack_provider_nvidia.nim.contents import Content, with_images
 from llama_stack_provider_nvidia.nim.errors import InvalidRequestError
-from llama_stack_provider_nvidia.nim.prepare import Settings
+from llama_stack_provider_nvidia.nim.requests.prepare import Settings
+from llama_stack_provider_nvidia.nim.retrieval.contents import Content, with_images
 
 BYTES = b"\x89PNG\r\n\x1a\n0000"
 PNG = f"data:image/png;base64,{base64.b64encode(BYTES).decode()}"

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_stack_provider_nvidia.nim import errors
-from llama_stack_provider_nvidia.nim.decode import decode_chunk
-from llama_stack_provider_nvidia.nim.wire import ChatChunk, CompletionChunk
+from llama_stack_provider_nvidia.nim.answers.decode import decode_chunk
+from llama_stack_provider_nvidia.nim.answers.wire import ChatChunk, CompletionChunk
 
 from ..strategies import json_values
 

@@ -1,6 +1,7 @@
 import pytest
 
-from llama_stack_provider_nvidia.nim.detect import (
+from llama_stack_provider_nvidia.nim.dialect import Dialect
+from llama_stack_provider_nvidia.nim.discovery.detect import (
     HEALTH,
     MODELS,
     OPENAPI,
@@ -10,7 +11,6 @@ from llama_stack_provider_nvidia.nim.detect import (
     detect,
     known_by_address,
 )
-from llama_stack_provider_nvidia.nim.dialect import Dialect
 
 MISSING = Answer(404)
 NIM1_MODEL = {

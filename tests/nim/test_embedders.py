@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from llama_stack_provider_nvidia.nim.embedders import EMBEDDERS, RERANKERS
+from llama_stack_provider_nvidia.nim.retrieval.embedders import EMBEDDERS, RERANKERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "embeddings.md"
 

@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_stack_provider_nvidia.nim import errors
-from llama_stack_provider_nvidia.nim.contents import Content
 from llama_stack_provider_nvidia.nim.dialect import Dialect
-from llama_stack_provider_nvidia.nim.embedders import EMBEDDERS, embedder_of
-from llama_stack_provider_nvidia.nim.embeddings import (
+from llama_stack_provider_nvidia.nim.retrieval.contents import Content
+from llama_stack_provider_nvidia.nim.retrieval.embedders import EMBEDDERS, embedder_of
+from llama_stack_provider_nvidia.nim.retrieval.embeddings import (
     EmbeddingRequest,
     as_text,
     batch_size,

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from llama_stack_provider_nvidia.nim import gate
 from llama_stack_provider_nvidia.nim.errors import RateLimitError
-from llama_stack_provider_nvidia.nim.gate import Gate
+from llama_stack_provider_nvidia.nim.transport import gate
+from llama_stack_provider_nvidia.nim.transport.gate import Gate
 
 SECONDS = 5.0
 

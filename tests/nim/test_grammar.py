@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from llama_stack_provider_nvidia.nim.errors import InvalidRequestError
-from llama_stack_provider_nvidia.nim.grammar import parse_gbnf, syntax_of, to_gbnf, to_lark
-from llama_stack_provider_nvidia.nim.grammar.gbnf import render_gbnf
-from llama_stack_provider_nvidia.nim.grammar.nodes import (
+from llama_stack_provider_nvidia.nim.requests.grammar import parse_gbnf, syntax_of, to_gbnf, to_lark
+from llama_stack_provider_nvidia.nim.requests.grammar.gbnf import render_gbnf
+from llama_stack_provider_nvidia.nim.requests.grammar.nodes import (
     Alt,
     Chars,
     Grammar,

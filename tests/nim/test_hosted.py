@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from llama_stack_provider_nvidia.nim.errors import InvalidRequestError
-from llama_stack_provider_nvidia.nim.hosted import check_hosted
-from llama_stack_provider_nvidia.nim.profiles import HostedRules, profile_of
+from llama_stack_provider_nvidia.nim.requests.hosted import check_hosted
+from llama_stack_provider_nvidia.nim.requests.profiles import HostedRules, profile_of
 
 LLAMA = "meta/llama-3.1-8b-instruct"
 LLAMA_3B = "meta/llama-3.2-3b-instruct"

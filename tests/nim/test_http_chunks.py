@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from llama_stack_provider_nvidia import get_adapter_impl
 from llama_stack_provider_nvidia.config import NVIDIAConfig
 from llama_stack_provider_nvidia.emulator import EmulatorServer
-from llama_stack_provider_nvidia.nim import http_chunks
-from llama_stack_provider_nvidia.nim.http_chunks import take_together
+from llama_stack_provider_nvidia.nim.transport import http_chunks
+from llama_stack_provider_nvidia.nim.transport.http_chunks import take_together
 
 from ..strategies import cuts
 from .test_stream import DONE, answered, read_all, text, writes

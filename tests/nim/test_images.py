@@ -9,16 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_stack_provider_nvidia.nim import public_web
 from llama_stack_provider_nvidia.nim.errors import InvalidRequestError
-from llama_stack_provider_nvidia.nim.images import (
+from llama_stack_provider_nvidia.nim.requests import public_web
+from llama_stack_provider_nvidia.nim.requests.images import (
     HOSTED_LIMITS,
     ImageLimits,
     check_images,
     image_type,
     inline_images,
 )
-from llama_stack_provider_nvidia.nim.public_web import PublicTransport, is_public, open_client
+from llama_stack_provider_nvidia.nim.requests.public_web import (
+    PublicTransport,
+    is_public,
+    open_client,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(32)
 PNG_URL = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"

@@ -1,6 +1,6 @@
 import pytest
 
-from llama_stack_provider_nvidia.nim.models import (
+from llama_stack_provider_nvidia.nim.discovery.models import (
     Kind,
     kind_of,
     llama_aliases,

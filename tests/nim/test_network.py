@@ -8,7 +8,7 @@ import trustme
 from pydantic import ValidationError
 
 from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.nim.network import NetworkConfig, ProxyConfig, Road
+from llama_stack_provider_nvidia.nim.transport.network import NetworkConfig, ProxyConfig, Road
 
 SECRET = "s3cret-value"
 

@@ -3,11 +3,11 @@ import logging
 
 import pytest
 
-from llama_stack_provider_nvidia.nim import place as place_module
 from llama_stack_provider_nvidia.nim.dialect import Dialect, is_hosted
 from llama_stack_provider_nvidia.nim.errors import InvalidRequestError
-from llama_stack_provider_nvidia.nim.place import place
-from llama_stack_provider_nvidia.nim.placements import SPELLINGS, TABLE
+from llama_stack_provider_nvidia.nim.requests import place as place_module
+from llama_stack_provider_nvidia.nim.requests.place import place
+from llama_stack_provider_nvidia.nim.requests.placements import SPELLINGS, TABLE
 
 SCHEMA = {"type": "object"}
 FORMAT = {"type": "json_schema", "json_schema": {"name": "response", "schema": SCHEMA}}

@@ -1,11 +1,11 @@
 import pytest
 
-from llama_stack_provider_nvidia.nim.detect import Finding
+from llama_stack_provider_nvidia.nim.answers.validation import constraint_of
+from llama_stack_provider_nvidia.nim.answers.wire import CompletionChoice, CompletionChunk
 from llama_stack_provider_nvidia.nim.dialect import Dialect
+from llama_stack_provider_nvidia.nim.discovery.detect import Finding
 from llama_stack_provider_nvidia.nim.errors import InvalidRequestError, ServerError
-from llama_stack_provider_nvidia.nim.prepare import Settings, prepare
-from llama_stack_provider_nvidia.nim.validation import constraint_of
-from llama_stack_provider_nvidia.nim.wire import CompletionChoice, CompletionChunk
+from llama_stack_provider_nvidia.nim.requests.prepare import Settings, prepare
 
 GBNF = 'root ::= "a" | "b"'
 LARK = '?start: "a" | "b"\n'
@@ -109,7 +109,7 @@ def test_nothing_is_checked_where_nothing_can_be(fields):
 
 
 def test_each_choice_of_a_completion_is_checked_by_itself():
-    from llama_stack_provider_nvidia.nim.validation import Follower
+    from llama_stack_provider_nvidia.nim.answers.validation import Follower
 
     follower = Follower(constraint_of({"guided_regex": "ab"}))
     chunk = CompletionChunk(

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from llama_stack_provider_nvidia.nim.models import Kind
-from llama_stack_provider_nvidia.nim.profiles import (
+from llama_stack_provider_nvidia.nim.discovery.models import Kind
+from llama_stack_provider_nvidia.nim.requests.profiles import (
     UNKNOWN,
     Always,
     Effort,

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_stack_provider_nvidia.nim.profiles import Profile, profile_of
-from llama_stack_provider_nvidia.nim.reasoning import (
+from llama_stack_provider_nvidia.nim.answers.reasoning import (
     Mode,
     NativeText,
     ReasoningSplitter,
     reasoning_of,
     splitter_for,
 )
-from llama_stack_provider_nvidia.nim.wire import ChatDelta
+from llama_stack_provider_nvidia.nim.answers.wire import ChatDelta
+from llama_stack_provider_nvidia.nim.requests.profiles import Profile, profile_of
 from tests.strategies import cuts
 
 MODES: list[Mode] = ["drop", "inline", "text"]

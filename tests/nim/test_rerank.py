@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_stack_provider_nvidia.nim import errors
-from llama_stack_provider_nvidia.nim.contents import Content
 from llama_stack_provider_nvidia.nim.dialect import Dialect
-from llama_stack_provider_nvidia.nim.embedders import RERANKERS, reranker_of
-from llama_stack_provider_nvidia.nim.rerank import (
+from llama_stack_provider_nvidia.nim.retrieval.contents import Content
+from llama_stack_provider_nvidia.nim.retrieval.embedders import RERANKERS, reranker_of
+from llama_stack_provider_nvidia.nim.retrieval.rerank import (
     Protocol,
     Ranked,
     RerankRequest,

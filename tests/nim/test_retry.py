@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_stack_provider_nvidia.nim.retry import may_retry, retry_after, wait_before
+from llama_stack_provider_nvidia.nim.transport.retry import may_retry, retry_after, wait_before
 
 REQUEST = httpx.Request("POST", "http://nim/v1/chat/completions")
 NOW = 1_800_000_000.0

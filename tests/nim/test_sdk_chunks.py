@@ -11,8 +11,8 @@ from openai.types import Completion
 from openai.types.chat import ChatCompletionChunk
 
 from llama_stack_provider_nvidia import stack
+from llama_stack_provider_nvidia.nim.answers.sdk_chunks import ChunkReader
 from llama_stack_provider_nvidia.nim.errors import ServerError
-from llama_stack_provider_nvidia.nim.sdk_chunks import ChunkReader
 
 from ..strategies import Call, calls, cuts, element
 

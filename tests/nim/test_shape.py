@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from llama_stack_provider_nvidia.nim.decode import decode_chunk
-from llama_stack_provider_nvidia.nim.errors import NIMConnectionError, NIMError, ServerError
-from llama_stack_provider_nvidia.nim.rerank import decode_ranking
-from llama_stack_provider_nvidia.nim.sdk import decode_answer
-from llama_stack_provider_nvidia.nim.sdk_chunks import ChunkReader
-from llama_stack_provider_nvidia.nim.shape import (
+from llama_stack_provider_nvidia.nim.answers.decode import decode_chunk
+from llama_stack_provider_nvidia.nim.answers.sdk import decode_answer
+from llama_stack_provider_nvidia.nim.answers.sdk_chunks import ChunkReader
+from llama_stack_provider_nvidia.nim.answers.shape import (
     Progress,
     check_whole,
     expected,
     read_usage,
     usable_usage,
 )
-from llama_stack_provider_nvidia.nim.vectors import as_numbers, decode_vectors
-from llama_stack_provider_nvidia.nim.wire import ChatChoice, ChatChunk, CompletionChunk
+from llama_stack_provider_nvidia.nim.answers.wire import ChatChoice, ChatChunk, CompletionChunk
+from llama_stack_provider_nvidia.nim.errors import NIMConnectionError, NIMError, ServerError
+from llama_stack_provider_nvidia.nim.retrieval.rerank import decode_ranking
+from llama_stack_provider_nvidia.nim.retrieval.vectors import as_numbers, decode_vectors
 
 from ..strategies import json_values
 

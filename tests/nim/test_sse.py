@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_stack_provider_nvidia.nim import sse
+from llama_stack_provider_nvidia.nim.answers import sse
+from llama_stack_provider_nvidia.nim.answers.sse import SSEDecoder
 from llama_stack_provider_nvidia.nim.errors import ServerError
-from llama_stack_provider_nvidia.nim.sse import SSEDecoder
 
 from ..strategies import cuts
 

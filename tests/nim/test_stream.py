@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from llama_stack_provider_nvidia.nim.coalesce import MAX_BYTES
-from llama_stack_provider_nvidia.nim.decode import decode_chunk
+from llama_stack_provider_nvidia.nim.answers.coalesce import MAX_BYTES
+from llama_stack_provider_nvidia.nim.answers.decode import decode_chunk
+from llama_stack_provider_nvidia.nim.answers.stream import chunks
+from llama_stack_provider_nvidia.nim.answers.wire import ChatChunk
 from llama_stack_provider_nvidia.nim.errors import NIMConnectionError, NIMError
-from llama_stack_provider_nvidia.nim.stream import chunks
-from llama_stack_provider_nvidia.nim.wire import ChatChunk
 
 Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from llama_models.datatypes import BuiltinTool, ToolCall, ToolPromptFormat
 from llama_models.llama3.tool_utils import ToolUtils
 
-from llama_stack_provider_nvidia.nim.texttools import HOLD_LIMIT, TextToolCalls, recover
+from llama_stack_provider_nvidia.nim.answers.texttools import HOLD_LIMIT, TextToolCalls, recover
 
 OFFERED = ("f", "g", "get_weather", "brave_search")
 F = ("f", {"a": 1})

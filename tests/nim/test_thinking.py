@@ -5,9 +5,13 @@ import pytest
 
 from llama_stack_provider_nvidia.nim.dialect import Dialect
 from llama_stack_provider_nvidia.nim.errors import InvalidRequestError
-from llama_stack_provider_nvidia.nim.place import place
-from llama_stack_provider_nvidia.nim.profiles import profile_of
-from llama_stack_provider_nvidia.nim.thinking import apply_thinking, is_thinking, parse_setting
+from llama_stack_provider_nvidia.nim.requests.place import place
+from llama_stack_provider_nvidia.nim.requests.profiles import profile_of
+from llama_stack_provider_nvidia.nim.requests.thinking import (
+    apply_thinking,
+    is_thinking,
+    parse_setting,
+)
 
 USER = {"role": "user", "content": "hi"}
 SYSTEM = {"role": "system", "content": "Be brief."}

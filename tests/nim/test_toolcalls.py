@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_stack_provider_nvidia.nim.toolcalls import ToolCallAssembler
-from llama_stack_provider_nvidia.nim.wire import FunctionDelta, ToolCallDelta
+from llama_stack_provider_nvidia.nim.answers.toolcalls import ToolCallAssembler
+from llama_stack_provider_nvidia.nim.answers.wire import FunctionDelta, ToolCallDelta
 
 from .. import strategies
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from llama_stack_provider_nvidia.nim import usage
+from llama_stack_provider_nvidia.nim.answers import usage
 from llama_stack_provider_nvidia.nim.errors import NIMConnectionError
 
 COUNT = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}

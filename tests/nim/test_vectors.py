@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_stack_provider_nvidia.nim import errors
-from llama_stack_provider_nvidia.nim.vectors import (
+from llama_stack_provider_nvidia.nim.retrieval.vectors import (
     Embedded,
     as_base64,
     as_numbers,

@@ -1,0 +1,1 @@
+"""How an answer is read: from bytes to chunks, and what in them is the answer."""

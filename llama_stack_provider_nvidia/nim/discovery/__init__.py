@@ -1,0 +1,1 @@
+"""What a NIM is, how it is, and what it serves."""

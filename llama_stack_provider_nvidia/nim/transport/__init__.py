@@ -1,0 +1,1 @@
+"""How requests reach a NIM: clients, turns, tries, time limits, bytes."""
