@@ -1,4 +1,4 @@
-"""Write docs/performance.md and its plots from a JSON file: `python -m benchmarks.page FILE`."""
+"""Write docs/performance.md and its plots from JSON files: `python -m benchmarks.page FILE...`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import charts, tables
+from benchmarks import charts, merge, tables
 from benchmarks.cells import Result
 from scripts.stack_server import ROOT
 
@@ -67,7 +67,10 @@ def text(data: dict[str, Any], images: list[str]) -> str:
     """
     results = [Result.from_json(result) for result in data["results"]]
     facts = data["facts"]
+    runs = data.get("runs", 1)
     run = f"This is a {data['title']} run, which took {data['seconds']} s. "
+    if runs > 1:
+        run = f"These are {runs} {data['title']} runs of parts, {data['seconds']} s in all. "
     parts = [HEAD + machine(facts), run + tables.noise_line(data, results), "\n## Targets\n"]
     parts.append(tables.markdown(tables.target_rows(results)))
     parts.append("\n" + METHOD)
@@ -103,18 +106,22 @@ def chart_python() -> Path:
     return python
 
 
-def write(source: Path) -> None:
-    """Write the page and its plots."""
+def write(*sources: Path) -> None:
+    """Write the page and its plots from the JSON of a run, or of several runs of parts."""
+    data = merge.merged([json.loads(source.read_text(encoding="utf-8")) for source in sources])
+    source = sources[-1]
+    if len(sources) > 1:
+        source = source.with_name("merged.json")
+        source.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     IMAGES.mkdir(parents=True, exist_ok=True)
     command = [str(chart_python()), "-m", "benchmarks.charts", str(source.resolve()), str(IMAGES)]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True,
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    data = json.loads(source.read_text(encoding="utf-8"))
     TARGET.write_text(text(data, done.stdout.split()).rstrip() + "\n", encoding="utf-8")
     print(f"Written: {TARGET.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(*map(Path, sys.argv[1:]))

@@ -5,10 +5,22 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import charts, contestants, load, page, payloads, plan, stats, tables, targets
+from benchmarks import (
+    charts,
+    contestants,
+    load,
+    merge,
+    page,
+    payloads,
+    plan,
+    stats,
+    tables,
+    targets,
+)
 from benchmarks.cells import BUILTIN, HTTPX, OURS, Cell, Job, Result, Sample
 from benchmarks.runner import check
 from llama_stack_provider_nvidia import stack
@@ -190,3 +202,29 @@ def test_plots_leave_out_what_failed() -> None:
     job = Job("stream", "native", "tools", 100)
     result = a_result("native-inprocess", "process", "0.2.12", job, ours=[1.0], httpx=[1.0])
     assert set(charts.series([result], "cpu")) == {OURS, HTTPX}
+
+
+def run_of(part: str, seconds: int, high: float, *, cores: int = 2) -> dict[str, Any]:
+    facts = {"processor": "p", "cores": cores, "releases": {"0.2.12": {"openai": "3"}}}
+    noise = {"median": 1.0, "low": 1.0, "high": high}
+    results = [{"cell": {"part": part, "job": {"chunks": 1}}, "samples": {"ours": [seconds]}}]
+    return {
+        "title": "full",
+        "facts": facts,
+        "seconds": seconds,
+        "machine_noise": noise,
+        "results": results,
+    }
+
+
+def test_runs_of_parts_make_one() -> None:
+    runs = [run_of("a", 10, 1.5), run_of("b", 5, 2.0), run_of("a", 7, 1.2)]
+    made = merge.merged(runs)
+    assert (made["runs"], made["seconds"], made["machine_noise"]["high"]) == (3, 22, 2.0)
+    assert {result["cell"]["part"]: result["samples"]["ours"] for result in made["results"]} == {
+        "a": [7],
+        "b": [5],
+    }
+    assert merge.merged(runs[:1])["results"] == runs[0]["results"]
+    with pytest.raises(ValueError, match="different machines"):
+        merge.merged([*runs, run_of("c", 1, 1.0, cores=4)])
