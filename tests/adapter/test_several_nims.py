@@ -1,5 +1,6 @@
 """Several NIMs behind one provider: each request goes to the one that serves its model."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -82,6 +83,22 @@ async def test_a_nim_that_is_down_does_not_hold_up_the_others(
         await adapter.chat_completion(LLAMA, HELLO)
     assert [model.identifier for model in await adapter.list_models() or ()] == [MISTRAL]
     assert await adapter.should_refresh_models() is True
+    await adapter.shutdown()
+
+
+async def test_requests_that_come_at_once_wait_for_the_same_lists(
+    nims: tuple[EmulatorServer, EmulatorServer],
+) -> None:
+    for nim in nims:
+        body = {"object": "list", "data": [{"id": LLAMA if nim is nims[0] else MISTRAL}]}
+        nim.script([{"path": "/v1/models", "body": body, "delay_s": 0.2}])
+    adapter = adapter_for(
+        {"url": nims[0].url, "dialect": "nim1"}, {"url": nims[1].url, "dialect": "nim2-vllm"}
+    )
+    await asyncio.gather(*(adapter.chat_completion(MISTRAL, HELLO) for _ in range(5)))
+    assert (posted(nims[0]), posted(nims[1])) == ([], [MISTRAL] * 5)
+    for nim in nims:
+        assert [request.method for request in nim.requests].count("GET") == 1
     await adapter.shutdown()
 
 

@@ -1,5 +1,6 @@
 """What one NIM serves: listed, remembered, and corrected by what it refuses to serve."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +29,15 @@ class _Listing:
         self.fresh_until = 0.0
         self.retry_at = 0.0
         self.withdrawn: dict[str, float] = {}
+        self.asking: asyncio.Task[None] | None = None
+
+    @property
+    def is_being_asked(self) -> bool:
+        """Whether an answer is on its way to the running loop."""
+        task = self.asking
+        return (
+            task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
+        )
 
 
 class Catalogue:
@@ -61,7 +71,9 @@ class Catalogue:
     def is_fresh(self, key: str | None = None) -> bool:
         """Whether asking again would tell nothing new, or be in vain just now."""
         listing = self._listing(key)
-        return time.monotonic() < max(listing.fresh_until, listing.retry_at)
+        return not listing.is_being_asked and time.monotonic() < max(
+            listing.fresh_until, listing.retry_at
+        )
 
     async def models(self, key: str | None = None, *, fresh: bool = False) -> list[ModelEntry]:
         """List the models, from memory if they were listed in the last five minutes.
@@ -74,12 +86,20 @@ class Catalogue:
             NIMError: The NIM does not say.
         """
         listing = self._listing(key)
-        now = time.monotonic()
-        if fresh or listing.entries is None or now >= listing.fresh_until:
-            listing.retry_at = now + _RETRY_SECONDS
-            listing.entries = self._read(await self._fetch(key))
-            listing.fresh_until = time.monotonic() + _FRESH_SECONDS
+        if fresh or listing.entries is None or time.monotonic() >= listing.fresh_until:
+            # Those who come meanwhile wait for the same answer: without it they would take a
+            # NIM for one that does not say what it serves.
+            if not listing.is_being_asked:
+                listing.asking = asyncio.create_task(self._ask(listing, key))
+                listing.asking.add_done_callback(_seen)
+            assert listing.asking is not None
+            await asyncio.shield(listing.asking)
         return self.known(key) or []
+
+    async def _ask(self, listing: _Listing, key: str | None) -> None:
+        listing.retry_at = time.monotonic() + _RETRY_SECONDS
+        listing.entries = self._read(await self._fetch(key))
+        listing.fresh_until = time.monotonic() + _FRESH_SECONDS
 
     def withdraw(self, model: str, key: str | None) -> None:
         """Take note that a listed model cannot be called with a key, after all."""
@@ -99,3 +119,9 @@ class Catalogue:
         if len(self._listings) > _MOST_KEYS:
             self._listings.popitem(last=False)
         return listing
+
+
+def _seen(task: "asyncio.Task[None]") -> None:
+    """Look at a failure that nobody may be waiting for any more: asyncio would complain."""
+    if not task.cancelled():
+        task.exception()
