@@ -24,8 +24,9 @@ demo: ## Call an emulated NIM (or yours) through a real Llama Stack server
 serve: ## Keep that server running until Ctrl-C (PORT=8321)
 	$(RUN) python -m scripts.serve
 
+# Most tests wait for a server: two at a time take little more than one. A file's servers are its own.
 test: ## Run the tests (ARGS="-k name" to choose)
-	$(RUN) $(PYTEST) $(ARGS)
+	$(RUN) $(PYTEST) -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: lint types test coverage ## All that must pass before a commit
 

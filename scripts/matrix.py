@@ -34,6 +34,8 @@ LEFT_OUT = "not (nim1-1.15 or vllm or nim2-sglang or hosted or dynamo or generic
 # Releases that are tested on this Python as well as on the oldest that they accept.
 ALSO_ON = {Version(3, 13): ("0.2.24", "0.7.3", "ogx-1.5.0")}
 LOGS = env.ROOT / "var" / "matrix"
+# Requests of the tenants that share a server: `make load-test` sends 10,000.
+LOAD = {"LOAD_REQUESTS": "100"}
 SECONDS = 600
 JOBS = 2
 
@@ -195,7 +197,7 @@ class Matrix:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=env.ROOT,
-                    env=env.activated(python, self._environ),
+                    env=env.activated(python, {**LOAD, **self._environ}),
                     start_new_session=True,
                 )
                 self._children.add(child)

@@ -357,7 +357,7 @@ def assembled(chunks: list[Any]) -> Any:
         for choice in one["choices"] or ():
             answer = answers.setdefault(
                 choice["index"] or 0,
-                {"said": [], "calls": ToolCallAssembler(), "logprobs": [], "vendor": []},
+                {"said": [], "calls": ToolCallAssembler(), "logprobs": [], "vendor": ([], [])},
             )
             _follow(answer, choice)
     for answer in answers.values():
@@ -381,7 +381,8 @@ def _follow(answer: dict[str, Any], choice: dict[str, Any]) -> None:
     answer["logprobs"] += (choice.get("logprobs") or {}).get("content") or ()
     answer["finish_reason"] = choice["finish_reason"] or ended
     answer["role"] = answer.get("role") or delta.get("role")
-    answer["vendor"] += [value for part in (choice, delta) if (value := part.get("vendor"))]
+    for seen, part in zip(answer["vendor"], (choice, delta), strict=True):
+        seen += [part["vendor"]] if part.get("vendor") else []
 
 
 def cut(draw: st.DrawFn, made: list[Any]) -> list[Any]:

@@ -75,6 +75,19 @@ def test_the_configuration_keys_of_the_readme_exist() -> None:
     assert set(re.findall(r"`([\w-]+)`", row)) == {"dialect", "auto", *Dialect}
 
 
+def test_the_readme_s_figures_are_those_of_the_benchmark() -> None:
+    one, many = re.search(
+        r"(\d+) times the\s+built-in's tokens a second for one stream, (\d+) times for 200", README
+    ).groups()
+    rows = (ROOT / "docs" / "performance.md").read_text().splitlines()
+    for start, claimed in (
+        ("| one stream through the server at 2000 chunks/s, tokens/s", one),
+        ("| 200 streams through the server, tokens/s", many),
+    ):
+        (row,) = (row for row in rows if row.startswith(start))
+        assert float(row.split("|")[4]) >= int(claimed), row
+
+
 def test_the_tool_s_commands_of_the_readme_run() -> None:
     used = [line.split()[1] for line in commands() if line.startswith("llama-stack-nvidia")]
     used += re.findall(r"`llama-stack-nvidia ([\w-]+)`", README)

@@ -1,0 +1,37 @@
+"""Several runs of the benchmark as one: each brings cells whose contestants took turns in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def merged(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Put the JSON data of runs together.
+
+    Args:
+        runs: In the order in which they were made, on one machine. Of a cell that several of
+            them have, the last one's figures count.
+
+    Raises:
+        ValueError: They were not made on the same kind of machine.
+    """
+    machines = {(run["facts"]["processor"], run["facts"]["cores"]) for run in runs}
+    if len(machines) != 1:
+        raise ValueError(f"runs of different machines do not go together: {sorted(machines)}")
+    results: dict[str, dict[str, Any]] = {}
+    releases: dict[str, Any] = {}
+    for run in runs:
+        releases.update(run["facts"]["releases"])
+        for result in run["results"]:
+            results[repr(sorted(result["cell"].items(), key=lambda item: item[0]))] = result
+    return {
+        "title": runs[-1]["title"],
+        "runs": len(runs),
+        "facts": {**runs[-1]["facts"], "releases": dict(sorted(releases.items()))},
+        "seconds": sum(run["seconds"] for run in runs),
+        "machine_noise": max(
+            (run["machine_noise"] for run in runs), key=lambda noise: noise["high"]
+        ),
+        "results": list(results.values()),
+    }
