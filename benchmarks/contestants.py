@@ -255,7 +255,10 @@ class ModelStore:
     async def get_model(self, model_id: str) -> Any:
         """Give a model under the names that releases know its id by."""
         return SimpleNamespace(
-            identifier=model_id, provider_resource_id=model_id, provider_model_id=model_id
+            identifier=model_id,
+            provider_resource_id=model_id,
+            provider_model_id=model_id,
+            metadata={},
         )
 
 
