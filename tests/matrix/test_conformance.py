@@ -46,7 +46,12 @@ class Pair:
         self._provider = provider
         # Clients take long to make.
         self._direct = openai.OpenAI(base_url=f"{nim.url}/v1", api_key="none", max_retries=0)
-        self._client = openai.OpenAI(base_url=url, api_key="none", max_retries=0)
+        # Some servers are busy for seconds after an error, and close a connection just when the
+        # next request comes.
+        close = {"Connection": "close"}
+        self._client = openai.OpenAI(
+            base_url=url, api_key="none", max_retries=0, default_headers=close
+        )
 
     def close(self) -> None:
         """Let go of the connections."""
