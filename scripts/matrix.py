@@ -15,22 +15,27 @@ import subprocess
 import sys
 import threading
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import env, interpreters, releases
+from scripts import env, interpreters, junit, releases
 from scripts.interpreters import NoInterpreterError, Version
 from scripts.phases import PhaseError, Phases
 from scripts.stack_server import stop_process, tail
 
 SUITE = "tests/matrix"
+# The native API on every NIM: on the last release that has it (`make test` does it on the first).
 NATIVE_SUITE = "tests/server"
-IS_NATIVE = "from llama_stack_provider_nvidia import stack; raise SystemExit(not stack.NATIVE)"
+NATIVE_ON = "0.2.24"
 # What the other NIMs take and give does not depend on the release: `make test` covers them.
-LEFT_OUT = "not (nim1-1.15 or vllm or nim2-sglang or hosted or dynamo or generic)"
+LEFT_OUT = "nim1-1.15 or vllm or nim2-sglang or hosted or dynamo or generic or fast_streams"
+# Every row of docs/errors.md, on one release of each generation.
+ERROR_TABLE = "test_error_table"
+ERROR_TABLE_ON = ("0.2.12", "0.2.24", "0.7.3", "ogx-1.5.0")
+# What another Python than the oldest cannot change.
+SAME_ON_ANY_PYTHON = "test_conformance or test_tenants or test_init or test_error_table"
 # Releases that are tested on this Python as well as on the oldest that they accept.
 ALSO_ON = {Version(3, 13): ("0.2.24", "0.7.3", "ogx-1.5.0")}
 LOGS = env.ROOT / "var" / "matrix"
@@ -57,6 +62,22 @@ class Run:
         """Where its output goes."""
         return LOGS / f"{releases.parse(self.stack).slug}-python{self.python}.log"
 
+    @property
+    def suites(self) -> list[str]:
+        """The folders of its tests."""
+        first = self.python == interpreters.minimum_python(self.stack)
+        return [SUITE, NATIVE_SUITE] if first and self.stack == NATIVE_ON else [SUITE]
+
+    @property
+    def left_out(self) -> str:
+        """pytest's expression for the tests that other runs do."""
+        without = [LEFT_OUT]
+        if self.python != interpreters.minimum_python(self.stack):
+            without.append(SAME_ON_ANY_PYTHON)
+        elif self.stack not in ERROR_TABLE_ON:
+            without.append(ERROR_TABLE)
+        return f"not ({' or '.join(without)})"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -68,6 +89,7 @@ class Outcome:
         failed: Tests that failed, errors among them.
         seconds: Time that the tests took, the making of the environment apart.
         problem: Why there is no result, empty when there is one.
+        reasons: Of each failed test its name and the end of its text.
     """
 
     run: Run
@@ -75,6 +97,7 @@ class Outcome:
     failed: int = 0
     seconds: float = 0
     problem: str = ""
+    reasons: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -105,16 +128,6 @@ def runs(chosen: Sequence[str] = (), without: Sequence[str] = ()) -> list[Run]:
         found.append(Run(stack, interpreters.minimum_python(stack)))
         found += [Run(stack, version) for version, also in ALSO_ON.items() if stack in also]
     return found
-
-
-def counted(report: Path) -> tuple[int, int]:
-    """Tests that passed and that failed, from pytest's JUnit report."""
-    passed = failed = 0
-    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
-        bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-        failed += bad
-        passed += int(suite.get("tests", 0)) - bad - int(suite.get("skipped", 0))
-    return passed, failed
 
 
 def _silent(log: Path) -> Phases:
@@ -160,7 +173,7 @@ class Matrix:
 
     def _report(self, run: Run, made: Path | str) -> Outcome:
         outcome = Outcome(run, problem=made) if isinstance(made, str) else self._test(run, made)
-        print(outcome.line(), flush=True)
+        print("\n\n".join([outcome.line(), *outcome.reasons]), flush=True)
         return outcome
 
     def _test(self, run: Run, python: Path) -> Outcome:
@@ -172,21 +185,17 @@ class Matrix:
         if not report.exists():
             problem = f"pytest ended with status {status}; see {run.log}:\n{tail(run.log)}"
             return Outcome(run, seconds=seconds, problem=problem)
-        passed, failed = counted(report)
-        problem = f"see {run.log}" if failed else ""
-        if status and not failed:
+        result = junit.read(report)
+        problem = f"see {run.log}" if result.failed else ""
+        if status and not result.failed:
             problem = f"pytest ended with status {status}; see {run.log}"
-        return Outcome(run, passed, failed, seconds, problem)
+        return Outcome(run, result.passed, result.failed, seconds, problem, result.reasons)
 
     def _pytest(self, run: Run, python: Path, report: Path) -> int | None:
         run.log.parent.mkdir(parents=True, exist_ok=True)
-        asked = subprocess.run(
-            [str(python), "-W", "ignore", "-c", IS_NATIVE], capture_output=True, check=False
-        )
-        suites = [SUITE] if asked.returncode else [SUITE, NATIVE_SUITE]
-        command = [str(python), "-m", "pytest", *suites, f"--junit-xml={report}"]
+        command = [str(python), "-m", "pytest", *run.suites, f"--junit-xml={report}"]
         # Their caches and coverage data would get into each other's way.
-        command += ["-p", "no:cacheprovider", "--no-cov", "-k", LEFT_OUT]
+        command += ["-p", "no:cacheprovider", "--no-cov", "-k", run.left_out]
         with run.log.open("wb") as log:
             with self._lock:
                 if self._stopped:

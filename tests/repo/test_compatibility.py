@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import env, interpreters, matrix, releases
+from scripts import env, interpreters, junit, matrix, releases
 from scripts.interpreters import NoInterpreterError, Version
 
 PAGE = (env.ROOT / "docs" / "compatibility.md").read_text()
@@ -63,12 +63,32 @@ def test_releases_are_chosen_by_name() -> None:
         matrix.runs(["9.9"])
 
 
-def test_a_report_is_counted(tmp_path: Path) -> None:
+def test_each_release_runs_what_it_can_change() -> None:
+    first, last = matrix.Run("0.2.17", Version(3, 12)), matrix.Run("0.2.24", Version(3, 12))
+    assert (first.suites, last.suites) == (["tests/matrix"], ["tests/matrix", "tests/server"])
+    assert "test_error_table" in first.left_out
+    assert "test_error_table" not in last.left_out
+    other = matrix.Run("0.7.3", Version(3, 13))
+    assert other.suites == ["tests/matrix"]
+    assert "test_conformance" in other.left_out
+
+
+def test_a_report_is_counted_and_tells_what_failed(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     report.write_text(
-        '<testsuites><testsuite tests="9" failures="2" errors="1" skipped="1"/></testsuites>'
+        '<testsuites><testsuite tests="9" failures="1" errors="1" skipped="1">'
+        '<testcase classname="tests.test_a" name="test_good"/>'
+        f'<testcase classname="tests.test_a" name="test_x"><failure>{"x" * 9_000}last</failure>'
+        '</testcase><testcase classname="tests.test_b" name="test_y"><error message="m"/>'
+        "</testcase></testsuite></testsuites>"
     )
-    assert matrix.counted(report) == (5, 3)
+    found = junit.read(report)
+    assert (found.passed, found.failed) == (6, 2)
+    long, short = found.reasons
+    assert long.startswith("tests.test_a::test_x\n[...]x")
+    assert long.endswith("xlast")
+    assert len(long) < 3_000
+    assert short == "tests.test_b::test_y\nm"
 
 
 def test_a_release_without_a_result_has_failed() -> None:
