@@ -27,11 +27,12 @@ from benchmarks import children, facts, instructions, page, plan, stats, system,
 from benchmarks.cells import Cell, Result
 from benchmarks.plan import Size
 from benchmarks.runner import Runner
-from scripts import env, interpreters, launch
+from scripts import env, interpreters, launch, releases
 from scripts.phases import PhaseError
 from scripts.stack_server import ROOT
 
 FOLDER = ROOT / "var" / "bench"
+_NO_NATIVE = (0, 3)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,7 +72,10 @@ def cells_of(options: argparse.Namespace) -> list[Cell]:
         made = [cell for cell in made if cell.job.streams <= options.streams]
     if options.here:
         release = installed()
-        return [dataclasses.replace(cell, release=release) for cell in made]
+        # The cells of several releases are the same then.
+        made = list(dict.fromkeys(dataclasses.replace(cell, release=release) for cell in made))
+        native = releases.parse(release).numbers < _NO_NATIVE
+        return [cell for cell in made if native or cell.job.api != "native"]
     if options.releases:
         wanted = options.releases.split(",")
         made = [cell for cell in made if cell.release in wanted]

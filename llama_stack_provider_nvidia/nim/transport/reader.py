@@ -16,7 +16,7 @@ import httpx
 from .http_chunks import take_together
 
 _MOST_BYTES = 64 * 1024
-"""What is read ahead of a slow reader before the NIM has to wait."""
+"""What is read ahead of a slow reader where the HTTP library hands on chunks one by one."""
 
 
 async def fetched(request: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
@@ -47,16 +47,21 @@ _kept: set["asyncio.Task[None]"] = set()
 
 
 class Reader:
-    """Reads the body of a streamed response, and closes it at the end, however that comes."""
+    """Reads the body of a streamed response, and closes it at the end, however that comes.
+
+    The socket is read when somebody asks for news, not before: what the NIM sends meanwhile
+    waits in the kernel, and one read takes all of it. A read for each token would cost more than
+    everything else that is done with the token.
+    """
 
     def __init__(self, response: httpx.Response) -> None:
-        take_together(response)
+        self._ahead = 0 if take_together(response) else _MOST_BYTES
         self._response = response
         self._received: list[bytes] = []
         self._held = 0
         self._stopping = anyio.CancelScope()
         self._news = asyncio.Event()
-        self._room = asyncio.Event()
+        self._asked = asyncio.Event()
         self._task = asyncio.create_task(self._read())
         _kept.add(self._task)
         self._task.add_done_callback(self._ended)
@@ -80,11 +85,11 @@ class Reader:
             if (task := asyncio.current_task()) is not reader and task is not None:
                 reader = task
                 task.add_done_callback(self._reader_ended)
+            self._asked.set()
             await self._news.wait()
             self._news.clear()
             if self._received:
                 received, self._received, self._held = self._received, [], 0
-                self._room.set()
                 yield received[0] if len(received) == 1 else b"".join(received)
             if self._task.done() and not self._received:
                 if not self._task.cancelled():
@@ -98,9 +103,9 @@ class Reader:
                     self._received.append(received)
                     self._held += len(received)
                     self._news.set()
-                    if self._held > _MOST_BYTES:
-                        self._room.clear()
-                        await self._room.wait()
+                    if self._held > self._ahead:
+                        self._asked.clear()
+                        await self._asked.wait()
         finally:
             await self._response.aclose()
 
