@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 
 import llama_stack_provider_nvidia
 from llama_stack_provider_nvidia import cli
+from llama_stack_provider_nvidia.cli.emulate import DIALECT_HELP, ToolStreamName
+from llama_stack_provider_nvidia.cli.emulate import DIALECTS as COMPLETED
 from llama_stack_provider_nvidia.emulator import DIALECTS, TOOL_STREAMS, EmulatorServer
 
 from .support import WEATHER
@@ -107,10 +109,11 @@ def test_help() -> None:
 
 
 def test_help_names_all_dialects() -> None:
-    help_ = cli._DIALECT_HELP
+    help_ = DIALECT_HELP
     for dialect in DIALECTS.values():
         for name in (dialect.name, *dialect.aliases):
             assert re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", help_), name
+    assert set(COMPLETED) == {dialect.name for dialect in DIALECTS.values()}
 
 
 def test_emulate_embeddings_and_adapters(spawn: Any) -> None:
@@ -198,5 +201,5 @@ def test_emulate_in_process(monkeypatch: pytest.MonkeyPatch, crash: bool) -> Non
 
 
 def test_choices_are_those_of_the_emulator() -> None:
-    assert tuple(style.value for style in cli.ToolStreamName) == TOOL_STREAMS
+    assert tuple(style.value for style in ToolStreamName) == TOOL_STREAMS
     assert os.path.isabs(run("providers-dir").output.strip())

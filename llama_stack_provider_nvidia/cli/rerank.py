@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .cli_common import endpoint_at
+from .common import endpoint_of
 
 if TYPE_CHECKING:
-    from .nim.retrieval.rerank import Ranked
+    from ..nim.retrieval.rerank import Ranked
+
+EXAMPLES = (
+    "llama-stack-nvidia rerank --url http://localhost:8000 --model "
+    "nvidia/llama-nemotron-rerank-1b-v2 --query 'moons of mars' 'Mars has two moons.' 'The sea.'",
+    "cat texts.txt | llama-stack-nvidia rerank --model nvidia/llama-nemotron-rerank-1b-v2 "
+    "--query 'moons of mars' --top 3 -",
+)
 
 
 def rerank(
@@ -40,11 +47,11 @@ def rerank(
     import asyncio
     import json
 
-    from .config import NVIDIAConfig
-    from .nim.errors import NIMError
-    from .nim.retrieval.contents import Content
-    from .nim.retrieval.ranker import Ranker, RerankSettings
-    from .nim.retrieval.rerank import RerankRequest
+    from ..config import NVIDIAConfig
+    from ..nim.errors import NIMError
+    from ..nim.retrieval.contents import Content
+    from ..nim.retrieval.ranker import Ranker, RerankSettings
+    from ..nim.retrieval.rerank import RerankRequest
 
     texts = _texts(text)
     try:
@@ -60,7 +67,7 @@ def rerank(
     )
 
     async def run() -> list[Ranked]:
-        endpoint = endpoint_at(url)
+        endpoint = endpoint_of(url)
         try:
             passages = [Content(one) for one in texts]
             request = RerankRequest(model, Content(query), passages, top)

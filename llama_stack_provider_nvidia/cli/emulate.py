@@ -1,4 +1,4 @@
-"""The command line ``llama-stack-nvidia``."""
+"""The command ``llama-stack-nvidia emulate``: a local NIM."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ import signal
 import threading
 from collections.abc import Iterable
 from enum import StrEnum
-from importlib import resources
-from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from . import __version__
-from .cli_common import URL, endpoint_at
-from .cli_rerank import rerank
-
-app = typer.Typer(
-    name="llama-stack-nvidia",
-    help="NVIDIA NIM inference provider for Llama Stack.",
-    no_args_is_help=True,
-    add_completion=False,
+EXAMPLES = (
+    "llama-stack-nvidia emulate --dialect nim1 --port 8000",
+    "llama-stack-nvidia emulate --dialect retriever --port 8001",
+    "llama-stack-nvidia emulate --fault status:status=503,probability=0.1",
 )
 
-_DIALECT_HELP = (
+DIALECTS = (
+    *("nim1", "nim1-1.15", "nim2", "nim2-sglang", "retriever", "retriever1"),
+    *("hosted", "dynamo", "vllm", "generic"),
+)
+DIALECT_HELP = (
     "What to speak: nim1 (NIM LLM 1.8), nim1-1.15, nim2 (NIM 2.x with vLLM), nim2-sglang (with "
     "SGLang), retriever (NeMo Retriever NIM 2.x: embeddings and ranking), retriever1 (1.x), hosted "
     "(NVIDIA's API catalogue), dynamo (NVIDIA Dynamo), vllm (plain vLLM) or generic (OpenAI's "
@@ -52,103 +49,16 @@ class ToolStreamName(StrEnum):
     two_part = "two-part"
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(__version__)
-        raise typer.Exit
+def _dialects(incomplete: str) -> list[str]:
+    return [name for name in DIALECTS if name.startswith(incomplete)]
 
 
-@app.callback()
-def main(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
-        ),
-    ] = False,
-) -> None:
-    """NVIDIA NIM inference provider for Llama Stack."""
-
-
-@app.command("providers-dir")
-def providers_dir() -> None:
-    """Print the directory to set as external_providers_dir in run.yaml."""
-    package = resources.files("llama_stack_provider_nvidia")
-    typer.echo(Path(str(package)).resolve() / "providers.d")
-
-
-@app.command()
-def doctor(
-    url: Annotated[str | None, URL] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
-) -> None:
-    """Check a NIM: address, key, readiness, which generation it is and why, and its models.
-
-    Ends with status 1 if a check failed. The key is read from NVIDIA_API_KEY.
-    """
-    import asyncio
-    import json
-
-    from .doctor import Check, examine
-
-    async def run() -> list[Check]:
-        endpoint = endpoint_at(url)
-        checks = []
-        async for check in examine(endpoint):
-            checks.append(check)
-            if not as_json:
-                mark = "ok  " if check.ok else "FAIL"
-                typer.echo(f"{mark} {check.name + ':':9} {check.found}")
-        await endpoint.aclose()
-        return checks
-
-    checks = asyncio.run(run())
-    if as_json:
-        typer.echo(json.dumps([check.to_dict() for check in checks]))
-    if not all(check.ok for check in checks):
-        raise typer.Exit(1)
-
-
-@app.command()
-def models(url: Annotated[str | None, URL] = None) -> None:
-    """List the models that a NIM serves: id, kind, family or base model, context length."""
-    import asyncio
-
-    from rich.console import Console
-    from rich.table import Table
-
-    from .doctor import described
-    from .nim.discovery.models import ModelEntry
-    from .nim.errors import NIMError
-
-    async def run() -> list[ModelEntry]:
-        endpoint = endpoint_at(url)
-        try:
-            return await endpoint.catalogue.models()
-        finally:
-            await endpoint.aclose()
-
-    try:
-        listed = asyncio.run(run())
-    except NIMError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-    table = Table("model", "kind", "family", "context", box=None)
-    for model in listed:
-        table.add_row(*described(model))
-    Console().print(table)
-
-
-app.command()(rerank)
-
-
-@app.command()
 def emulate(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = 8000,
-    dialect: Annotated[str, typer.Option(help=_DIALECT_HELP)] = "nim2",
+    dialect: Annotated[str, typer.Option(help=DIALECT_HELP, autocompletion=_dialects)] = "nim2",
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -223,8 +133,8 @@ def emulate(
 
     import logging
 
-    from .emulator import EmulatorServer
-    from .emulator.faults import standing
+    from ..emulator import EmulatorServer
+    from ..emulator.faults import standing
 
     logging.basicConfig(level=log_level.value.upper(), format="%(levelname)s %(message)s")
     stopping = _stop_on_signals()

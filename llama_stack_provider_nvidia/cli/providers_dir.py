@@ -1,0 +1,12 @@
+"""The command ``llama-stack-nvidia providers-dir``."""
+
+import typer
+
+EXAMPLES = ("llama-stack-nvidia providers-dir",)
+
+
+def providers_dir() -> None:
+    """Print the directory to set as external_providers_dir in run.yaml."""
+    from ..run_yaml.writing import providers_folder
+
+    typer.echo(providers_folder())
