@@ -26,7 +26,14 @@ from scripts.stack_server import ROOT, ServerError, StackServer, stop_process, t
 
 HOSTED_URL = "https://integrate.api.nvidia.com/v1"
 EMULATOR_SECONDS = 60.0
-EMULATED = ("--model=meta/llama-3.1-8b-instruct", "--model=nvidia/nv-embedqa-e5-v5")
+# One of each kind, the one that the demo calls first.
+EMULATED = (
+    "--model=meta/llama-3.1-8b-instruct",
+    "--model=nvidia/nv-embedqa-e5-v5",
+    "--model=meta/llama-3.2-11b-vision-instruct",
+    "--model=nvidia/llama-3.1-nemotron-nano-8b-v1",
+    "--model=nvidia/llama-3.2-nv-rerankqa-1b-v2",
+)
 _READY = re.compile(r"^Emulating NIM \((?P<dialect>[\w-]+)\) at (?P<url>\S+)")
 
 
@@ -169,7 +176,7 @@ def running(console: Console, name: str, *, port: int | None = None) -> Iterator
         kind = "emulated" if nim.emulated else "as set by the environment"
         console.print(f"NIM          {nim.url} ({kind})", soft_wrap=True, highlight=False)
         server = StackServer(
-            ROOT / "run.yaml",
+            ROOT / (os.environ.get("RUN_YAML") or "run.yaml"),
             env={"NVIDIA_BASE_URL": nim.url, "SQLITE_STORE_DIR": store},
             port=port,
             log_path=logs / f"{name}-server.log",

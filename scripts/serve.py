@@ -2,6 +2,7 @@
 
 make serve             on port 8321
 PORT=9000 make serve   on another
+RUN_YAML=examples/agents.yaml make serve    with another configuration
 """
 
 from __future__ import annotations

@@ -1,0 +1,53 @@
+"""Facts from a text as an object: a pydantic model gives the schema, the NIM obeys it.
+
+    python examples/extraction.py
+
+The schema is enforced while the answer is generated, so it can be read without "if it is JSON".
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from stack import chat_model, openai_client
+
+TEXT = (
+    "Ada Lovelace was 36 when she died in London. She spoke English and French, "
+    "and is known as a mathematician."
+)
+
+
+class Person(BaseModel):
+    """What is to be found in the text."""
+
+    name: str
+    age: int = Field(ge=0, le=120)
+    languages: list[str] = Field(min_length=1, max_length=5)
+    field: Literal["mathematics", "physics", "poetry"]
+
+
+def main() -> None:
+    """Extract a person."""
+    response_format: Any = {
+        "type": "json_schema",
+        "json_schema": {"name": "person", "schema": Person.model_json_schema(), "strict": True},
+    }
+    answer = openai_client().chat.completions.create(
+        model=chat_model(),
+        messages=[
+            {"role": "system", "content": "Extract the person from the text."},
+            {"role": "user", "content": TEXT},
+        ],
+        response_format=response_format,
+        temperature=0,
+        max_tokens=300,
+    )
+    person = Person.model_validate_json(answer.choices[0].message.content or "")
+    print(f"name      {person.name}")
+    print(f"age       {person.age}")
+    print(f"languages {', '.join(person.languages)}")
+    print(f"field     {person.field}")
+
+
+if __name__ == "__main__":
+    main()
