@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -14,12 +15,34 @@ def message_in(body: object) -> str:
     blotted out: some gateways quote the one they refuse.
     """
     try:
-        return _KEYS.sub(r"\1***", _text_in(body))
+        return _KEYS.sub(r"\1***", printable(_text_in(body)))
     except RecursionError:  # nobody's error report nests that deeply
         return ""
 
 
 _KEYS = re.compile(r"\b(nvapi-|sk-|Bearer\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
+
+
+# Headers that prove who asks, a gateway's own among them.
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_SHORTEST_SECRET = 6
+
+
+def without_secrets(text: str, headers: Mapping[str, str]) -> str:
+    """Blot out of a text what a request's headers hold in secret.
+
+    A server may quote what it was sent, be it to say that it refuses it.
+
+    Args:
+        text: For people.
+        headers: Of the request.
+    """
+    for name, value in headers.items():
+        if _SECRET_HEADER.search(name):
+            for secret in (value, *value.split()):
+                if len(secret) >= _SHORTEST_SECRET:
+                    text = text.replace(secret, "***")
+    return text
 
 
 def _text_in(body: object) -> str:
@@ -52,6 +75,11 @@ def _problem(item: object) -> str:
     return f"{where}: {text}" if where and text else text
 
 
+def printable(text: str) -> str:
+    """Take out what a terminal or a log would act on."""
+    return text if text.isprintable() else "".join(filter(str.isprintable, text))
+
+
 def status_in(body: object) -> int:
     """Find the HTTP status that an error report in a stream carries; 500 where there is none."""
     if isinstance(body, dict):
@@ -70,5 +98,5 @@ def request_id_of(headers: Any) -> str | None:
     """
     for name in ("nvcf-reqid", "x-dynamo-request-id", "x-request-id"):
         if value := headers.get(name):
-            return str(value)
+            return printable(str(value))[:128] or None
     return None

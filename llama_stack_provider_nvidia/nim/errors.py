@@ -26,7 +26,8 @@ from typing import ClassVar, NamedTuple
 import httpx
 import openai
 
-from .error_bodies import message_in, request_id_of, status_in
+from .error_bodies import message_in, request_id_of, status_in, without_secrets
+from .failures import connection_text, timeout_text
 
 
 class NIMError(Exception):
@@ -154,6 +155,20 @@ def invalid(field: str, problem: str) -> InvalidRequestError:
     return InvalidRequestError(f"{field}: {problem}", field=field)
 
 
+def malformed(problem: str, *, endpoint: str | None = None) -> ServerError:
+    """Make the error for an answer that is not what the NIM's API defines.
+
+    Args:
+        problem: What is wrong with it, as a sentence.
+        endpoint: Address of the NIM, where ``translated`` does not fill it in.
+    """
+    return ServerError(
+        f"{problem} Try again; if it happens again, `llama-stack-nvidia doctor` tells whether "
+        "a NIM answers there.",
+        endpoint=endpoint,
+    )
+
+
 class _Rule(NamedTuple):
     """What an error status means; the first rule that fits counts."""
 
@@ -188,7 +203,8 @@ _RULES = (
     _Rule(
         _only(404),
         ModelNotFoundError,
-        "Check the model's name: `llama-stack-nvidia models` lists what the NIM serves.",
+        "Check the model's name: `llama-stack-nvidia models` lists what the NIM serves. If it "
+        "lists nothing, check the address.",
     ),
     _Rule(_only(410), ModelWithdrawnError, "The model has been withdrawn: choose another."),
     _Rule(
@@ -211,7 +227,11 @@ _RULES = (
         "The NIM wants an API key: set api_key in run.yaml or NVIDIA_API_KEY, or send "
         "nvidia_api_key in the provider data.",
     ),
-    _Rule(_only(402), PermissionDeniedError, "The account's credits are used up."),
+    _Rule(
+        _only(402),
+        PermissionDeniedError,
+        "The account's credits are used up: add some, or use the key of another account.",
+    ),
     _Rule(
         _only(403),
         PermissionDeniedError,
@@ -222,14 +242,40 @@ _RULES = (
         RateLimitError,
         "The NIM wants fewer requests: wait, or lower the load.",
     ),
-    _Rule(_only(408), NIMTimeoutError, status=504),
+    _Rule(_only(408), NIMTimeoutError, "The NIM gave up waiting: try again.", status=504),
     _Rule(_only(504), NIMTimeoutError, "The model may be starting: try again later."),
-    _Rule(range(400, 500), InvalidRequestError),
+    _Rule(
+        range(400, 500),
+        InvalidRequestError,
+        "Send a shorter prompt, or ask for fewer tokens (max_tokens).",
+        # Of embeddings the text says more: see ``nim.retrieval.embeddings.located``.
+        says=r"^(?!.*embedding).*(context length|context window|max_model_len|prompt is too long)",
+    ),
+    _Rule(
+        _only(413),
+        InvalidRequestError,
+        "The request is too large: send less text, or smaller images.",
+    ),
+    _Rule(
+        range(400, 500),
+        InvalidRequestError,
+        "The NIM does not take this request: change what it names.",
+    ),
     _Rule(
         range(500, 600),
         ServerError,
         "The NIM is overloaded: try again, or lower the load.",
         says=r"ResourceExhausted|overloaded",
+    ),
+    _Rule(
+        _only(503),
+        ServerError,
+        "The NIM is starting or overloaded: `llama-stack-nvidia doctor` tells whether it is ready.",
+    ),
+    _Rule(
+        range(500, 600),
+        ServerError,
+        "The NIM failed: try again, and if it fails again, look for the reason in its log.",
     ),
 )
 
@@ -290,6 +336,16 @@ def from_report(body: object, *, model: str | None = None, endpoint: str | None 
     return from_status(status_in(body), body, model=model, endpoint=endpoint)
 
 
+def _blot(error: NIMError, response: httpx.Response) -> None:
+    """Take out of an error's text what the request proved itself by, should the NIM quote it."""
+    with contextlib.suppress(RuntimeError):  # one that was made by hand has no request
+        headers = response.request.headers
+        error.message = without_secrets(error.message, headers)
+        error.args = (error.message,)
+        if error.request_id:
+            error.request_id = without_secrets(error.request_id, headers)
+
+
 @contextlib.contextmanager
 def translated(
     model: str | None, endpoint: str, response: httpx.Response | None = None
@@ -301,6 +357,7 @@ def translated(
         endpoint: Address of the NIM.
         response: The response being read, if there is one yet.
     """
+    request_id = request_id_of(response.headers) if response is not None else None
     # From None: the texts say it all, and a server that draws each traceback of a chain with its
     # source lines is busy for seconds, answering nobody.
     try:
@@ -308,36 +365,30 @@ def translated(
     except NIMError as error:
         error.model = error.model or model
         error.endpoint = error.endpoint or endpoint
+        error.request_id = error.request_id or request_id
         if response is not None:
-            error.request_id = error.request_id or request_id_of(response.headers)
+            _blot(error, response)
         raise
     except openai.APIStatusError as error:
-        raise from_status(
+        refusal = from_status(
             error.status_code,
             error.response.content,
             model=model,
             endpoint=endpoint,
             request_id=request_id_of(error.response.headers),
             sent_key="authorization" in error.response.request.headers,
-        ) from None
-    except (openai.APITimeoutError, httpx.TimeoutException):
-        raise NIMTimeoutError(
-            "The NIM did not answer in time. Raise `timeout` in run.yaml if it needs longer.",
-            model=model,
-            endpoint=endpoint,
-        ) from None
+        )
+        _blot(refusal, error.response)  # type: ignore[arg-type, unused-ignore]
+        raise refusal from None
+    except (openai.APITimeoutError, httpx.TimeoutException) as error:
+        failure: NIMError = NIMTimeoutError(timeout_text(error.__cause__ or error))
     except (openai.APIConnectionError, httpx.RequestError) as error:
-        cause = error.__cause__ or error
-        raise NIMConnectionError(
-            f"No connection to the NIM, or it broke: {str(cause) or type(cause).__name__}. "
-            "Check the address and that the NIM is up: `llama-stack-nvidia doctor`.",
-            model=model,
-            endpoint=endpoint,
-        ) from None
+        failure = NIMConnectionError(connection_text(error.__cause__ or error))
     except openai.APIError as error:  # an error event in a stream that the SDK reads
-        said = error.body or str(error)
-        raise from_report(said, model=model, endpoint=endpoint) from None
+        failure = from_report(error.body or str(error))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:  # so is this, and no bad request
-        raise ServerError(
-            f"The NIM's answer cannot be read: {error}.", model=model, endpoint=endpoint
-        ) from None
+        failure = malformed(f"The NIM's answer cannot be read: {error}.")
+    else:
+        return
+    failure.model, failure.endpoint, failure.request_id = model, endpoint, request_id
+    raise failure from None

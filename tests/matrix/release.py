@@ -31,8 +31,20 @@ def _router() -> Any:
     raise AssertionError("the server has no router")
 
 
+def _source_of_statuses() -> str:
+    """Where the server chooses the status of an error, up to 0.6."""
+    for core in ("llama_stack.core", "llama_stack.distribution"):
+        if _exists(f"{core}.server.server"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # for others to judge
+                return inspect.getsource(importlib.import_module(f"{core}.server.server"))
+    raise AssertionError("there is no server")
+
+
 OGX = _exists("ogx")
 CLIENT_MODULE = "ogx_client" if OGX else "llama_stack_client"
+# From 1.1 on OGX's client is of another make than all before.
+GENERATED_CLIENT = _exists("ogx_client.api_client")
 PROVIDER_DATA_HEADER = "X-OGX-Provider-Data" if OGX else "X-LlamaStack-Provider-Data"
 
 # From 0.3 on a call brings one object, which keeps the fields that it does not know, and the
@@ -44,6 +56,16 @@ TELLS_HEALTH = stack.NATIVE
 STREAMS_HAVE_A_STATUS = any(
     _exists(f"{api}.inference.fastapi_routes") for api in ("ogx_api", "llama_stack_api")
 )
+_ROUTES_MODULE = f"{'ogx_api' if OGX else 'llama_stack_api'}.inference.fastapi_routes"
+_ROUTES = (
+    inspect.getsource(importlib.import_module(_ROUTES_MODULE)) if STREAMS_HAVE_A_STATUS else ""
+)
+# From 0.6 on an error event has OpenAI's form.
+CODED_EVENTS = "OpenAIErrorResponse" in _ROUTES
+# Later releases of OGX keep the texts of 5xx errors from those who read a stream.
+HIDES_LATE = "get_sse_error_message" in _ROUTES
+# From 0.2.21 on the server knows errors of connections.
+KNOWS_CONNECTIONS = ONE_OBJECT or "ConnectionError" in _source_of_statuses()
 # From 0.4 on the server has a route for reranking. That of 0.5 calls its router wrongly.
 _RANKING = inspect.signature(getattr(_router(), "rerank", _router)).parameters
 RANKS = ("params" if STREAMS_HAVE_A_STATUS else "items") in _RANKING and "rerank" in stack.KINDS

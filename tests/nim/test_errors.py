@@ -142,7 +142,7 @@ def test_status_decides_class_base_and_status(status):
     assert type(error).__name__ == kind.__name__
 
 
-@pytest.mark.parametrize("status", [401, 402, 403, 404, 410, 429])
+@pytest.mark.parametrize("status", CLASSES)
 def test_error_says_what_to_do(status):
     remedied = str(from_status(status, {"message": "no"}))
     assert len(remedied) > len(f"NIM answered {status}: no.")
@@ -288,6 +288,23 @@ FAMILIES = {
     ),
     "cold": (504, "<html>", errors.NIMTimeoutError, 504, "may be starting"),
     "an empty 429": (429, "", errors.RateLimitError, 429, "wants fewer requests"),
+    "a long prompt": (
+        400,
+        {"message": "This model's maximum context length is 8192 tokens."},
+        errors.InvalidRequestError,
+        400,
+        "shorter prompt",
+    ),
+    "a long text to embed": (
+        400,
+        {"message": "maximum context length is 512 in the input for embedding generation"},
+        errors.InvalidRequestError,
+        400,
+        "change what it names",
+    ),
+    "too many bytes": (413, "<html>", errors.InvalidRequestError, 413, "smaller images"),
+    "starting": (503, {"message": "not ready"}, errors.ServerError, 503, "is ready"),
+    "broken": (500, "", errors.ServerError, 500, "its log"),
     "no credits": (402, {"detail": "pay"}, errors.PermissionDeniedError, 402, "credits"),
 }
 

@@ -93,37 +93,38 @@ async def test_html_page_of_a_gateway_is_named_as_such():
 
 
 @pytest.mark.parametrize(
-    "raised",
+    ("raised", "key"),
     [
-        httpx.ReadTimeout("slow"),
-        httpx.ConnectTimeout("slow"),
-        httpx.PoolTimeout("slow"),
+        pytest.param(httpx.ReadTimeout("slow"), "`timeout`", id="read"),
+        pytest.param(httpx.ConnectTimeout("slow"), "`connect_timeout`", id="connect"),
+        pytest.param(httpx.PoolTimeout("slow"), "`network.limits`", id="pool"),
     ],
-    ids=lambda error: type(error).__name__,
 )
-async def test_timeout_becomes_ours(raised):
+async def test_timeout_becomes_ours_and_names_its_setting(raised, key):
     error = await failure(raising(raised), errors.NIMTimeoutError)
     assert error.status_code == 504
-    assert "`timeout`" in str(error)
+    assert key in str(error)
 
 
 @pytest.mark.parametrize(
-    "raised",
+    ("raised", "remedy"),
     [
-        httpx.ConnectError("connection refused"),
-        httpx.ReadError(""),
-        httpx.RemoteProtocolError("peer closed connection"),
-        httpx.UnsupportedProtocol("no protocol"),
-        httpx.DecodingError("bad gzip"),
+        (httpx.ConnectError("connection refused"), "Check the address and that the NIM is up"),
+        (httpx.ConnectError("[SSL: WRONG_VERSION_NUMBER]"), "http:// or https://"),
+        (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED]"), "`network.tls.verify`"),
+        (httpx.UnsupportedProtocol("no protocol"), "Check the address"),
+        (httpx.ReadError(""), "Send the request again"),
+        (httpx.RemoteProtocolError("peer closed connection"), "Send the request again"),
+        (httpx.DecodingError("bad gzip"), "Send the request again"),
     ],
-    ids=lambda error: type(error).__name__,
+    ids=lambda one: type(one).__name__ if isinstance(one, Exception) else None,
 )
-async def test_broken_connection_becomes_ours(raised):
+async def test_broken_connection_becomes_ours_and_says_what_to_do(raised, remedy):
     error = await failure(raising(raised), errors.NIMConnectionError)
     assert error.status_code == 502
     assert isinstance(error, ConnectionError)
     assert (str(raised) or type(raised).__name__) in str(error)
-    assert "Check the address" in str(error)
+    assert remedy in str(error)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import base64
 import json
+import math
 import struct
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_stack_provider_nvidia.nim import errors
+from llama_stack_provider_nvidia.nim.retrieval.finite import all_finite, base64_finite
 from llama_stack_provider_nvidia.nim.retrieval.vectors import (
     Embedded,
     as_base64,
@@ -15,6 +17,7 @@ from llama_stack_provider_nvidia.nim.retrieval.vectors import (
     merged,
 )
 
+NAN, INF = float("nan"), float("inf")
 FLOATS = st.lists(st.floats(width=32, allow_nan=False), max_size=20)
 
 
@@ -117,3 +120,57 @@ def test_parts_are_put_together_in_their_order(parts):
     whole = merged([Embedded(vectors, tokens) for vectors, tokens in parts])
     assert whole.vectors == [vector for vectors, _ in parts for vector in vectors]
     assert whole.tokens == sum(tokens for _, tokens in parts)
+
+
+@pytest.mark.parametrize("number", [NAN, INF, -INF, None, "nan", "-inf", "Infinity"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_vector_of_no_numbers_is_a_server_error(number, place):
+    vectors = [[0.5, 1.0], [0.5, number]]
+    if place == 0:
+        vectors.reverse()
+    with pytest.raises(errors.ServerError, match="NaN, Infinity or null"):
+        decode_vectors(answer(*enumerate(vectors)), 2)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999"])
+def test_a_number_beyond_all_is_a_server_error(number):
+    data = b'{"data":[{"index":0,"embedding":[1.0,%s]}]}' % number.encode()
+    with pytest.raises(errors.ServerError, match="NaN, Infinity or null"):
+        decode_vectors(data, 1)
+
+
+def test_numbers_as_text_are_numbers():
+    assert decode_vectors(answer((0, ["5", 1])), 1).vectors == [[5.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"data":[{"embedding":[1]}],"usage":nul', b'{"data":[{"embedding":{}}]}', b"no NaN"]
+)
+def test_what_is_no_answer_is_not_called_a_number(body):
+    with pytest.raises(errors.ServerError, match="cannot be read"):
+        decode_vectors(body, 1)
+
+
+@given(st.lists(st.floats(width=32), max_size=20), st.sampled_from([1.0, 2.5, 3e38]))
+def test_base64_is_finite_as_its_numbers_are(numbers, scale):
+    numbers = [scale, *numbers]
+    finite = all(math.isfinite(number) for number in numbers)
+    assert base64_finite(packed(*numbers)) is finite
+    if finite:
+        assert decode_vectors(answer((0, packed(*numbers))), 1).vectors == [packed(*numbers)]
+    else:
+        with pytest.raises(errors.ServerError, match="for input 0 of 1 that is not all finite"):
+            decode_vectors(answer((0, packed(*numbers))), 1)
+
+
+@pytest.mark.parametrize("place", range(12))
+@pytest.mark.parametrize("number", [NAN, INF, -INF])
+def test_no_place_of_a_vector_is_passed_over(place, number):
+    numbers = [0.01] * 12
+    numbers[place] = number
+    assert not base64_finite(packed(*numbers))
+
+
+def test_huge_numbers_are_finite_although_their_sum_is_not():
+    assert all_finite([1e308, 1e308])
+    assert base64_finite(packed(*[3e38] * 5))

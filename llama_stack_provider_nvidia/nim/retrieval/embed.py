@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 from .. import errors
+from ..answers.whole import reading
 from ..dialect import Dialect
 from ..endpoint import Endpoint
 from ..transport.batch import bounded_map
@@ -125,8 +126,10 @@ class EmbeddingCaller:
                 raise
             except errors.InvalidRequestError as error:
                 raise located(error, request, parts[number]) from None
-            with errors.translated(request.model, endpoint.url, response):
-                return decode_vectors(response.content, len(body["input"]))
+            with reading(request.model, endpoint.url, response) as exchange:
+                vectors = decode_vectors(response.content, len(body["input"]))
+                exchange.answered(usage={"prompt_tokens": vectors.tokens or None})
+            return vectors
 
         return merged(await bounded_map(one, range(len(parts)), self._settings.concurrency))
 

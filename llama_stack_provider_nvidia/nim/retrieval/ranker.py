@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .. import errors
+from ..answers.whole import reading
 from ..endpoint import Endpoint
 from ..transport.batch import bounded_map
 from .contents import with_images
@@ -117,8 +118,10 @@ class Ranker:
         url = route.url if "://" in route.url else f"{endpoint.url}{route.url}"
         try:
             response = await endpoint.post(route.url, body, key=key)
-            with errors.translated(request.model, url, response):
-                return decode_ranking(response.content, len(request.passages[part]))
+            with reading(request.model, url, response) as exchange:
+                ranked = decode_ranking(response.content, len(request.passages[part]))
+                exchange.answered(data=response.content)
+            return ranked
         except errors.NIMError as error:
             error.endpoint = url
             raise

@@ -222,7 +222,7 @@ def decode_ranking(data: bytes, count: int) -> list[Ranked]:
     try:
         answer = _decoder.decode(data)
     except _UNREADABLE as error:
-        raise errors.ServerError(
+        raise errors.malformed(
             f"The NIM's answer cannot be read: {error}. It begins with {data[:80]!r}."
         ) from None
     if isinstance(answer, _Answer):
@@ -232,7 +232,7 @@ def decode_ranking(data: bytes, count: int) -> list[Ranked]:
     else:
         places = answer  # SGLang's bare list
     if sorted(place.index for place in places) != list(range(count)):
-        raise errors.ServerError(f"The NIM did not rank each of {count} passages once.")
+        raise errors.malformed(f"The NIM did not rank each of {count} passages once.")
     return [Ranked(place.index, _score(place)) for place in places]
 
 
@@ -240,7 +240,7 @@ def _score(place: _Place) -> float:
     given = (place.logit, place.relevance_score, place.score)
     score = next((one for one in given if one is not None), None)
     if score is None or not math.isfinite(score):
-        raise errors.ServerError(f"The NIM gave passage {place.index} no score.")
+        raise errors.malformed(f"The NIM gave passage {place.index} no score.")
     return score
 
 
@@ -251,7 +251,7 @@ def _without_ranking(data: bytes) -> errors.NIMError:
         body = None
     if error_bodies.message_in(body):
         return errors.from_report(body)
-    return errors.ServerError(f"The NIM sent an answer without a ranking: {data[:80]!r}.")
+    return errors.malformed(f"The NIM sent an answer without a ranking: {data[:80]!r}.")
 
 
 def in_order(parts: Iterable[tuple[int, Iterable[Ranked]]], top: int | None) -> list[Ranked]:

@@ -5,7 +5,7 @@ and reading it costs a tenth.
 """
 
 import base64
-import binascii
+import re
 import sys
 from array import array
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ import msgspec
 
 from .. import error_bodies, errors
 from ..answers.shape import read_usage
+from .finite import all_finite, base64_finite, unpacked
 
 Vector = list[float] | str
 """Numbers, or their base64."""
@@ -31,8 +32,11 @@ class _Answer(msgspec.Struct, gc=False):
     error: object = None
 
 
-# Not strict: "5" passes for 5, which some servers send.
-_decoder = msgspec.json.Decoder(_Answer, strict=False)
+_decoder = msgspec.json.Decoder(_Answer)
+# "5" passes for 5, which some servers send; "nan" would pass for a number, too.
+_lax = msgspec.json.Decoder(_Answer, strict=False)
+# JSON has no such numbers, but writers do.
+_NO_NUMBER = re.compile(rb"[\[,:]\s*(-?Infinity|NaN|null)\b")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -55,26 +59,58 @@ def decode_vectors(data: bytes, count: int) -> Embedded:
         NIMError: The NIM reports an error in place of an answer.
         ServerError: It is not what the API defines, or there are more or fewer vectors.
     """
-    try:
-        answer = _decoder.decode(data)
-    except _UNREADABLE as error:
-        raise errors.ServerError(
-            f"The NIM's answer cannot be read: {error}. It begins with {data[:80]!r}."
-        ) from None
+    answer, strict = _decoded(data)
     if answer.error or answer.data is None:
         raise _without_data(data)
     entries = answer.data
     if len(entries) != count:
-        raise errors.ServerError(f"The NIM sent {len(entries)} embeddings for {count} inputs.")
+        raise errors.malformed(f"The NIM sent {len(entries)} embeddings for {count} inputs.")
     if any(entry.index is not None for entry in entries):
         entries.sort(key=lambda entry: entry.index or 0)
         if [entry.index for entry in entries] != list(range(count)):
-            raise errors.ServerError("The NIM sent embeddings whose indexes are not the inputs'.")
+            raise errors.malformed("The NIM sent embeddings whose indexes are not the inputs'.")
     if not all(entry.embedding for entry in entries):
-        raise errors.ServerError("The NIM sent an embedding without numbers.")
+        raise errors.malformed("The NIM sent an embedding without numbers.")
+    for place, entry in enumerate(entries):
+        vector = entry.embedding
+        # Written as JSON numbers they are finite.
+        if not (base64_finite(vector) if isinstance(vector, str) else strict or all_finite(vector)):
+            raise _not_finite(f"for input {place} of {count} ")
     usage = read_usage(answer.usage)
     tokens = usage.prompt_tokens or usage.total_tokens if usage else 0
     return Embedded([entry.embedding for entry in entries], tokens or 0)
+
+
+def _decoded(data: bytes) -> tuple[_Answer, bool]:
+    """Decode an answer, and tell whether all its numbers were numbers."""
+    try:
+        return _decoder.decode(data), True
+    except msgspec.ValidationError:
+        pass  # the other decoder takes more
+    except _UNREADABLE as error:
+        raise _unreadable(data, error) from None
+    try:
+        return _lax.decode(data), False
+    except _UNREADABLE as error:
+        raise _unreadable(data, error) from None
+
+
+def _unreadable(data: bytes, error: Exception) -> errors.ServerError:
+    if "number out of range" in str(error).lower() or (
+        (match := _NO_NUMBER.search(data)) and (match[1] != b"null" or "null" in str(error))
+    ):
+        return _not_finite("")
+    return errors.malformed(
+        f"The NIM's answer cannot be read: {error}. It begins with {data[:80]!r}."
+    )
+
+
+def _not_finite(which: str) -> errors.ServerError:
+    return errors.ServerError(
+        f"The NIM sent an embedding {which}that is not all finite numbers: it holds NaN, Infinity "
+        "or null. The model failed on that input: send it alone to make sure, change it, and look "
+        "at the NIM's log."
+    )
 
 
 def _without_data(data: bytes) -> errors.NIMError:
@@ -84,7 +120,7 @@ def _without_data(data: bytes) -> errors.NIMError:
         body = None
     if error_bodies.message_in(body):
         return errors.from_report(body)
-    return errors.ServerError(f"The NIM sent an answer without embeddings: {data[:80]!r}.")
+    return errors.malformed(f"The NIM sent an answer without embeddings: {data[:80]!r}.")
 
 
 def merged(parts: Sequence[Embedded]) -> Embedded:
@@ -103,13 +139,7 @@ def as_numbers(vector: Vector) -> list[float]:
     """
     if isinstance(vector, list):
         return vector
-    try:
-        numbers = array("f", base64.b64decode(vector, validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise errors.ServerError(f"The NIM sent an embedding that is no base64: {error}.") from None
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers.tolist()
+    return unpacked(vector).tolist()
 
 
 def as_base64(vector: Vector) -> str:
