@@ -9,8 +9,9 @@ from typing import TypeVar
 import httpx
 
 from .. import errors
+from ..transport.bounds import MAX_STREAM_BYTES
+from ..transport.exchange import exchange_of
 from ..transport.reader import Reader, close
-from ..transport.timing import in_time
 from .coalesce import coalesce
 from .shape import Progress
 from .sse import SSEDecoder
@@ -50,11 +51,15 @@ async def chunks(
     """
     reader = Reader(response)
     progress = Progress(answers)
-    done = False
+    exchange = exchange_of(response)
+    begun = done = False
     try:
         with errors.translated(model, endpoint, response):
-            batches = in_time(response, _batches(reader))
+            batches = exchange.clock.in_time(_batches(reader))
             async for events in batches:
+                if not begun:
+                    begun = True
+                    exchange.begun(events[0])
                 decoded, failure = _decoded(events, decode, progress)
                 if joins:
                     decoded = coalesce(decoded, [len(event) for event in events[: len(decoded)]])
@@ -70,7 +75,41 @@ async def chunks(
             if check_end is not None:
                 check_end()
     finally:
+        exchange.answered(
+            usage=progress.usage,
+            finish_reasons=progress.finish_reasons,
+            is_complete=progress.is_complete,
+        )
         reader.stop()
+
+
+async def named(
+    stream: AsyncGenerator[Chunk, None], response: httpx.Response, *, model: str, endpoint: str
+) -> AsyncGenerator[Chunk, None]:
+    """Hand on what has been made of a stream's chunks; an error in the making has a place, too.
+
+    This is the last that a stream goes through, and so its end is the exchange's.
+
+    Args:
+        stream: What has been made of ``chunks``.
+        response: That it comes from.
+        model: The NIM's id of the model asked for.
+        endpoint: Address of the NIM.
+    """
+    exchange = exchange_of(response)
+    exchange.is_read = True
+    try:
+        with errors.translated(model, endpoint, response):
+            async for item in stream:
+                yield item
+    except BaseException as error:
+        exchange.note(error)
+        raise
+    finally:
+        try:
+            await stream.aclose()
+        finally:
+            exchange.finish()
 
 
 def _decoded(
@@ -102,7 +141,11 @@ async def _drain(batches: AsyncIterator[list[bytes]]) -> None:
 async def _batches(reader: Reader) -> AsyncIterator[list[bytes]]:
     """Give the data of all events that have come since the last time, never none."""
     decoder = SSEDecoder()
+    size = 0
     async for received in reader:
+        size += len(received)
+        if size > MAX_STREAM_BYTES:
+            raise errors.malformed(f"The NIM sent a stream of more than {MAX_STREAM_BYTES} bytes.")
         if events := decoder.feed(received):
             yield events
     if events := decoder.close():

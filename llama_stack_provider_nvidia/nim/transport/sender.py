@@ -11,13 +11,16 @@ import httpx
 import msgspec
 import openai
 
-from .. import errors
+from .. import errors, observe
+from ..dialect import Dialect
 from ..discovery.detect import Answer
+from ..error_bodies import printable
 from . import nvcf
+from .bounds import read_whole
 from .client import ClientPool, Lease, Transport, post
+from .exchange import Exchange, operation_of
 from .gate import Gate
 from .retry import may_retry, wait_before
-from .timing import Clock, keep_clock
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +93,13 @@ class Sender:
             return Answer(response.status_code)
 
     async def post(
-        self, path: str, body: dict[str, Any], *, key: str | None, stream: bool
+        self,
+        path: str,
+        body: dict[str, Any],
+        *,
+        key: str | None,
+        stream: bool,
+        dialect: Dialect | None = None,
     ) -> httpx.Response:
         """Send a request for inference, again if it failed before any of the answer had come.
 
@@ -100,71 +109,100 @@ class Sender:
             key: The request's own key, if it brought one.
             stream: Return when the NIM has begun to answer, with the body yet to be read. The
                 request is over when the response is closed.
+            dialect: How the body is written, for those who observe.
+
+        Returns:
+            The response. Who reads it tells its ``Exchange`` of the end: see
+            ``nim.answers.stream.named`` and ``nim.answers.whole.reading``.
 
         Raises:
             NIMError: See ``nim.errors``.
         """
         self._check_key(key)
-        clock = Clock(self._transport.limits)
-        with self._translated(body.get("model")):
+        exchange = Exchange(
+            operation_of(path),
+            model=body.get("model"),
+            endpoint=path if "://" in path else self._transport.endpoint,
+            dialect=dialect,
+            streamed=stream,
+            limits=self._transport.limits,
+        )
+        observe.begin(exchange, body)
+        try:
+            with exchange.sending:
+                return await self._sent(path, body, key, exchange)
+        except BaseException as error:
+            exchange.finish(error)
+            raise
+
+    async def _sent(
+        self, path: str, body: dict[str, Any], key: str | None, exchange: Exchange
+    ) -> httpx.Response:
+        clock, stream = exchange.clock, exchange.streamed
+        with self._translated(exchange.model):
             async with clock.first() if stream else clock.whole():
                 await self._gate.enter(key, self._transport.timeout, self._transport.endpoint)
                 try:
                     lease = self._pool.lease(key or self._key)
                     try:
-                        response = await self._answer(lease.client, path, body, stream=stream)
+                        response = await self._answer(lease.client, path, body, exchange)
                     except BaseException:
                         lease.close()
                         raise
                 except BaseException:
                     self._gate.leave()
                     raise
+        exchange.settled(response)
         if stream:
-            keep_clock(response, clock)
-            response.stream = _Held(response.stream, lambda: self._release(lease))
+            response.stream = _Held(response.stream, lambda: self._release(lease, exchange))
         else:
             self._release(lease)
         return response
 
     async def _answer(
-        self, client: openai.AsyncOpenAI, path: str, body: dict[str, Any], *, stream: bool
+        self, client: openai.AsyncOpenAI, path: str, body: dict[str, Any], exchange: Exchange
     ) -> httpx.Response:
-        response = await self._tried(client, path, body)
+        response = await self._tried(client, path, body, exchange)
         if response.status_code == 202:
             response = await nvcf.settled(
                 client, response, endpoint=self._transport.endpoint, limit=self._transport.timeout
             )
-        if not stream:
-            await response.aread()
+        if not exchange.streamed:
+            with errors.translated(body.get("model"), self._transport.endpoint, response):
+                response = await read_whole(response)
         return response
 
-    def _release(self, lease: Lease) -> None:
+    def _release(self, lease: Lease, exchange: Exchange | None = None) -> None:
         lease.close()
         self._gate.leave()
+        if exchange is not None:
+            exchange.let_go()
 
     async def _tried(
-        self, client: openai.AsyncOpenAI, path: str, body: dict[str, Any]
+        self, client: openai.AsyncOpenAI, path: str, body: dict[str, Any], exchange: Exchange
     ) -> httpx.Response:
         policy = self._transport.retry
         started = time.monotonic()
-        tries = 0
         while True:
             try:
-                return await post(client, path, body)
+                response = await post(client, path, body, exchange.headers)
+                exchange.tried(response)
+                return response
             except openai.APIError as error:
-                tries += 1
+                refusal = getattr(error, "response", None)
+                exchange.tried(refusal)
+                tries = exchange.tries
                 if tries > policy.tries or not may_retry(error):
                     self._give_up(error, body.get("model"), tries)
-                response = getattr(error, "response", None)
-                status = None if response is None else response.status_code
-                wait = wait_before(tries, status, {} if response is None else response.headers)
+                status = None if refusal is None else refusal.status_code
+                wait = wait_before(tries, status, {} if refusal is None else refusal.headers)
                 if time.monotonic() - started + wait > policy.seconds:
                     self._give_up(error, body.get("model"), tries)
                 logger.warning(
                     "%s: %s for model %s; try %d of %d follows in %.1f s",
                     self._transport.endpoint,
                     f"status {status}" if status else type(error.__cause__ or error).__name__,
-                    body.get("model"),
+                    printable(str(body.get("model"))),
                     tries + 1,
                     policy.tries + 1,
                     wait,

@@ -6,8 +6,6 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import httpx
-
 from .. import errors
 
 Limited = contextlib.AbstractAsyncContextManager[None]
@@ -30,38 +28,47 @@ class TimeLimits:
 
 
 class Clock:
-    """Runs from the moment in which one request is made."""
+    """Runs from the moment in which one request is made.
+
+    Attributes:
+        started: That moment, by ``time.monotonic``.
+    """
 
     def __init__(self, limits: TimeLimits) -> None:
         """The request has just come."""
         self._limits = limits
-        self._started = time.monotonic()
+        self.started = time.monotonic()
 
     def whole(self) -> Limited:
         """Limit the time until the end of the answer."""
-        return _until(self._started, self._limits.total, "total_timeout", "is not complete after")
+        return _until(self.started, self._limits.total, "total_timeout", "is not complete after")
 
     def first(self) -> Limited:
         """Limit the time until a stream has begun."""
         first, total = self._limits.first, self._limits.total
         if first is None or (total is not None and total < first):
             return self.whole()
-        return _until(self._started, first, "first_token_timeout", "has not begun after")
+        return _until(self.started, first, "first_token_timeout", "has not begun after")
 
     def next(self) -> Limited:
         """Limit the time until the next event of a stream."""
         between, now = self._limits.between, time.monotonic()
         total = self._limits.total
-        if between is None or (total is not None and self._started + total < now + between):
+        if between is None or (total is not None and self.started + total < now + between):
             return self.whole()
         return _until(now, between, "token_timeout", "has paused for")
 
-    async def watched(self, batches: AsyncIterator[list[bytes]]) -> AsyncIterator[list[bytes]]:
-        """Pass on the events of a stream while they come in time.
+    def in_time(self, batches: AsyncIterator[list[bytes]]) -> AsyncIterator[list[bytes]]:
+        """Hold the events of a stream to the time limits, where there are any.
 
         Raises:
-            NIMTimeoutError: They do not; the text names the setting.
+            NIMTimeoutError: When they are read, and do not come in time; the text names the
+                setting.
         """
+        # Without limits there is nothing to pay for each token.
+        return batches if self._limits == TimeLimits() else self._watched(batches)
+
+    async def _watched(self, batches: AsyncIterator[list[bytes]]) -> AsyncIterator[list[bytes]]:
         limit = self.first
         while True:
             try:
@@ -85,21 +92,6 @@ async def _until(start: float, seconds: float | None, key: str, said: str) -> As
         if not limit.expired():
             raise
         raise errors.NIMTimeoutError(
-            f"The answer {said} {seconds:g} seconds, the `{key}` in run.yaml."
+            f"The answer {said} {seconds:g} seconds, the `{key}` in run.yaml. Raise it, or ask "
+            "for less."
         ) from None
-
-
-def keep_clock(response: httpx.Response, clock: Clock) -> None:
-    """Let a response know the time limits for the rest of it."""
-    response.extensions["clock"] = clock
-
-
-def in_time(
-    response: httpx.Response, batches: AsyncIterator[list[bytes]]
-) -> AsyncIterator[list[bytes]]:
-    """Hold the events of a stream to the time limits of its request, where there are any."""
-    clock = response.extensions.get("clock")
-    # Without limits there is nothing to pay for each token.
-    if not isinstance(clock, Clock) or clock._limits == TimeLimits():
-        return batches
-    return clock.watched(batches)
