@@ -60,6 +60,7 @@ class Reader:
         self._received: list[bytes] = []
         self._held = 0
         self._stopping = anyio.CancelScope()
+        self._stopped = False
         self._news = asyncio.Event()
         self._asked = asyncio.Event()
         self._task = asyncio.create_task(self._read())
@@ -68,6 +69,9 @@ class Reader:
 
     def stop(self) -> None:
         """Have the response closed, without waiting for it. Does nothing at the end of the body."""
+        # Somebody else may have closed the response while the reading waits to be asked.
+        self._stopped = True
+        self._asked.set()
         # A cancellation that hits the closing would leave the connection open. The HTTP library
         # protects its closing after an error from a scope, and not from a task's cancellation; of
         # the other closings httpx tells by this field.
@@ -103,9 +107,11 @@ class Reader:
                     self._received.append(received)
                     self._held += len(received)
                     self._news.set()
-                    if self._held > self._ahead:
+                    if self._held > self._ahead and not self._stopped:
                         self._asked.clear()
                         await self._asked.wait()
+                    if self._stopped:
+                        break
         finally:
             await self._response.aclose()
 
