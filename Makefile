@@ -13,7 +13,7 @@ PYTEST = pytest -m "not engine" --cov --cov-report=term
 export STACK PYTHON RELEASES EXCEPT JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check lint types coverage format engine-test bench matrix load-test docs clean
+.PHONY: help demo serve test check lint types coverage format engine-test bench matrix load-test reliability fuzz audit examples dist docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,7 @@ lint: ## Check style
 types: ## Check types
 	$(RUN) mypy
 	$(RUN) mypy --strict --ignore-missing-imports -p scripts
+	$(RUN) mypy --strict --ignore-missing-imports examples
 
 coverage: ## Fail when the last test run covered less than 95 % of the package
 	$(RUN) coverage report --format=total --fail-under=95
@@ -55,10 +56,34 @@ bench: ## Measure speed beside the built-in provider (ARGS="--quick" for less)
 matrix: ## Test on every supported release (RELEASES="0.7.3 ogx-1.5.0" for some)
 	@$(BARE) -m scripts.matrix
 
-# The release whose server answers soonest, unless STACK says another.
-load-test: ## Send 10,000 requests of several tenants through one server
+# Requests of several tenants, an hour's traffic and a NIM that restarts, on the release whose server
+# answers soonest; streams through the native API as well.
+load-test: ## Put a server under load: tenants, streams, faults, a NIM that restarts
 	@STACK=$${STACK:-0.7.3} LOAD_REQUESTS=10000 $(ENV) run -- \
 		pytest tests/matrix/test_tenants.py -k own_key --durations=1 $(ARGS)
+	@STACK=$${STACK:-0.7.3} $(ENV) run -- pytest tests/load --durations=0 $(ARGS)
+	@STACK=0.2.24 $(ENV) run -- pytest tests/load/test_streams.py $(ARGS)
+
+reliability: ## Test under load and beside the built-in provider; write docs/reliability.md
+	@STACK=0.7.3 $(ENV) run -- pytest tests/load $(ARGS)
+	@STACK=0.2.24 $(ENV) run -- pytest tests/load/test_streams.py $(ARGS)
+	@STACK=0.2.12 $(ENV) run -- pytest tests/load/test_compared.py $(ARGS)
+	@$(BARE) -m scripts.reliability_report
+
+fuzz: ## Feed bad input to all that reads it (SECONDS=600, TARGETS="sse config")
+	@$(BARE) -m scripts.fuzz --seconds $(or $(SECONDS),60) $(TARGETS)
+
+# Needs the network: vulnerabilities are asked for, and not known here.
+audit: ## Look up known vulnerabilities of all pinned packages
+	@$(BARE) -m scripts.audit
+
+# On 0.7.3 unless STACK says another, from 0.2.16 on: before, a server offers no model that its
+# configuration does not name.
+examples: ## Run the examples and their notebook against a server
+	@$(BARE) -m scripts.examples run -- python -m pytest tests/examples $(ARGS)
+
+dist: ## Build the distributions into dist/ and check them
+	@$(BARE) -m scripts.dist
 
 docs: ## Build the documentation site into var/site
 	@$(BARE) -m scripts.site build

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from .nim.transport.network import NetworkConfig
@@ -70,6 +71,10 @@ class NIMAddress(BaseModel):
             raise ValueError("must not hold a user name or password: they would show in errors")
         if parts.query or parts.fragment:
             raise ValueError("must not hold a query or fragment: paths are appended to it")
+        try:
+            httpx.URL(text).host  # noqa: B018 (it is decoded when it is asked for)
+        except (httpx.InvalidURL, UnicodeError):
+            raise ValueError("names a host that cannot be one") from None
         return text
 
     @field_validator("api_key", "auth_credential")
@@ -99,7 +104,7 @@ class NIMAddress(BaseModel):
     @property
     def key(self) -> str | None:
         """The key itself."""
-        return self.api_key.get_secret_value() if self.api_key else None
+        return Key(self.api_key.get_secret_value()) if self.api_key else None
 
 
 class EndpointConfig(NIMAddress):
@@ -123,7 +128,16 @@ class EndpointConfig(NIMAddress):
     )
 
 
-def usable_key(key: str) -> str | None:
+class Key(str):
+    """A key that does not show where the values of variables are shown, as in tracebacks."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def usable_key(key: str) -> Key | None:
     """Give back a key as it can be sent, None for an empty one.
 
     Raises:
@@ -133,10 +147,12 @@ def usable_key(key: str) -> str | None:
     if not text:
         return None
     if not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError("holds characters that cannot be sent in a header")
+        raise ValueError(
+            "holds characters that cannot be sent in a header: give the key alone, without spaces"
+        )
     if len(text) > MAX_KEY_LENGTH:
         raise ValueError(f"is longer than {MAX_KEY_LENGTH} characters")
-    return text
+    return Key(text)
 
 
 def origin(address: str) -> tuple[str, str | None, int | None]:

@@ -14,7 +14,7 @@ from .convert import (
     convert_openai_completion_choice,
     convert_openai_completion_stream,
 )
-from .nim.answers.stream import close_when_dropped
+from .nim.answers.stream import close_when_dropped, named
 from .nim.answers.wire import ChatChunk, CompletionChunk
 from .nim.endpoint import Endpoint
 from .nim.retrieval.vectors import as_numbers
@@ -114,7 +114,7 @@ class NativeMethods(RetrievalMethods):
         chunks, response = await endpoint.stream(
             body, kind, key=self.request_key(), joins=self.config.coalesce
         )
-        converted = convert(chunks)
+        converted = named(convert(chunks), response, model=body["model"], endpoint=endpoint.url)
         close_when_dropped(converted, response)
         return converted
 

@@ -10,14 +10,14 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from . import stack
 from .base import NIMProvider
 from .fields import plain_fields
-from .nim import errors
 from .nim.answers import usage
 from .nim.answers.sdk import call_of_answer, call_of_chunk, decode_answer, last_chunk, spare_id
 from .nim.answers.sdk_chunks import ChunkReader
 from .nim.answers.shape import expected
 from .nim.answers.shaper import shaped
-from .nim.answers.stream import chunks, close_when_dropped
+from .nim.answers.stream import chunks, close_when_dropped, named
 from .nim.answers.validation import checked, checked_stream
+from .nim.answers.whole import reading
 from .nim.dialect import Dialect
 
 
@@ -83,14 +83,20 @@ class OpenAIMethods(NIMProvider):
         asked = request["model"]
         endpoint, model = await self.target(asked)
         body = {**request, "model": model}
+        constraint = await endpoint.constraint(body)
         response = await endpoint.send(path, body, key=self.request_key(), stream=False)
-        with errors.translated(model, endpoint.url, response):
-            answer = decode_answer(response.content, kind, asked, expected(body))
+        with reading(model, endpoint.url, response) as exchange:
+            answer: Any = decode_answer(response.content, kind, asked, expected(body))
+            exchange.answered(
+                usage=answer.usage,
+                finish_reasons=[choice.finish_reason for choice in answer.choices],
+                data=response.content,
+            )
             if isinstance(answer, ChatCompletion) and (
                 shaper := endpoint.shaper(body, call_of_answer)
             ):
                 shaper.shape(answer)
-            if constraint := endpoint.constraint(body):
+            if constraint:
                 checked(answer, constraint)
         return answer
 
@@ -108,6 +114,7 @@ class OpenAIMethods(NIMProvider):
         # The catalogue's models differ in whether they take the question.
         asks = counted and (await endpoint.finding()).dialect is not Dialect.HOSTED
         wanted = usage.asking(body) if asks else body
+        constraint = await endpoint.constraint(body)
         response = await endpoint.send(path, wanted, key=self.request_key(), stream=True)
         reader = ChunkReader(kind, asked, spare_id())
         decoded = chunks(
@@ -122,7 +129,6 @@ class OpenAIMethods(NIMProvider):
         decoded = usage.placed(decoded, asked=usage.is_asked(body), at_the_end=counted)
         convert = wrap or stack.storable
         shaper = endpoint.shaper(body, call_of_chunk) if kind is ChatCompletionChunk else None
-        constraint = endpoint.constraint(body)
         if shaper is None and constraint is None:
             relayed = _relayed(decoded, lambda chunk: convert(reader.build(chunk)))
         else:
@@ -132,6 +138,7 @@ class OpenAIMethods(NIMProvider):
             if constraint:
                 stream = checked_stream(stream, constraint)
             relayed = _relayed(stream, convert)
+        relayed = named(relayed, response, model=model, endpoint=endpoint.url)
         close_when_dropped(relayed, response)
         return relayed
 

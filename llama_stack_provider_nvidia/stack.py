@@ -8,7 +8,7 @@ protocol has ``chat_completion`` (``NATIVE``).
 import importlib
 import inspect
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from openai.types.chat import ChatCompletionChunk, ChatCompletionTokenLogprob
 from openai.types.chat.chat_completion_token_logprob import TopLogprob
@@ -134,6 +134,28 @@ def provider_spec(**fields: Any) -> Any:
         is_external=True,
         **fields,
     )
+
+
+class RunConfigKeys(NamedTuple):
+    """The keys that the installed release's run.yaml has.
+
+    Attributes:
+        top: At the top.
+        provider: Of a provider.
+        server: Under ``server:``.
+    """
+
+    top: frozenset[str]
+    provider: frozenset[str]
+    server: frozenset[str]
+
+
+def run_config_keys() -> RunConfigKeys:
+    """Tell which keys the installed release's run.yaml has."""
+    names = ("StackConfig", "StackRunConfig")
+    config = next(getattr(_datatypes, name) for name in names if hasattr(_datatypes, name))
+    kinds = (config, _datatypes.Provider, _datatypes.ServerConfig)
+    return RunConfigKeys(*(frozenset(kind.model_fields) for kind in kinds))
 
 
 def in_request() -> bool:

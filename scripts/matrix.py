@@ -70,7 +70,7 @@ class Run:
 
     @property
     def left_out(self) -> str:
-        """pytest's expression for the tests that other runs do."""
+        """The tests that other runs do, as an expression of pytest's."""
         without = [LEFT_OUT]
         if self.python != interpreters.minimum_python(self.stack):
             without.append(SAME_ON_ANY_PYTHON)

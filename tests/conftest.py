@@ -5,7 +5,14 @@ import importlib.util
 import os
 import warnings
 
+import hypothesis
 import pytest
+
+# A loaded machine is slow now and then: time limits are pytest's, one for each test.
+hypothesis.settings.register_profile(
+    "project", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("project")
 
 # Some releases of the stack warn while they are imported, which is not for our tests to judge.
 with warnings.catch_warnings():
@@ -19,7 +26,8 @@ with warnings.catch_warnings():
 
 # These use the native API's types or client, which releases from 0.3 on do not have.
 _NATIVE = ("adapter", "convert", "engine", "nim", "repo", "server")
-collect_ignore = [] if stack.NATIVE else list(_NATIVE)
+# `make load-test` names it.
+collect_ignore = ["load", *(() if stack.NATIVE else _NATIVE)]
 
 _FOREIGN = ("NVIDIA_", "OPENAI_")
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}

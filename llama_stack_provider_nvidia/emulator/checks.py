@@ -14,6 +14,9 @@ from .dialect import Dialect
 from .errors import RefusalError, literal
 from .fields import ChatRequest, CompletionRequest, Message, NamedChoice
 
+_MOST_ANSWERS = 16384
+"""Default of vLLM's ``VLLM_MAX_N_SEQUENCES``."""
+
 
 class _Range(NamedTuple):
     """The range of one field."""
@@ -27,6 +30,13 @@ class _Range(NamedTuple):
 
 _RANGES = (
     _Range("n", lambda v: v >= 1, "n must be at least 1, got {}.", False),
+    _Range(
+        "n",
+        lambda v: v <= _MOST_ANSWERS,
+        f"n must be at most {_MOST_ANSWERS}, got {{}}. To increase this limit, set the "
+        "VLLM_MAX_N_SEQUENCES environment variable.",
+        False,
+    ),
     _Range(
         "presence_penalty",
         lambda v: -2 <= v <= 2,

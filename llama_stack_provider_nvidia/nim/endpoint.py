@@ -12,6 +12,7 @@ from .answers.decode import Chunk, decode_chunk
 from .answers.shape import check_whole, expected
 from .answers.shaper import AnswerShaper, Call, shaped, wire_call, wire_chunk
 from .answers.validation import Constraint, checked, checked_stream, constraint_of
+from .answers.whole import reading
 from .answers.wire import ChatChunk, CompletionChunk
 from .dialect import Dialect, is_hosted
 from .discovery.catalogue import Catalogue
@@ -111,12 +112,16 @@ class Endpoint:
         )
         return shaper if shaper.is_needed else None
 
-    def constraint(self, body: dict[str, Any]) -> Constraint | None:
+    async def constraint(self, body: dict[str, Any]) -> Constraint | None:
         """Give what the answer to a request is to be checked against, None for nothing.
 
         A NIM that is known to enforce constraints is trusted, unless the user says otherwise.
+
+        Raises:
+            InvalidRequestError: It is nothing that can be checked against.
         """
-        trusted = self._prober.dialect not in (Dialect.GENERIC, Dialect.HOSTED)
+        finding = await self.finding()
+        trusted = finding.dialect not in (Dialect.GENERIC, Dialect.HOSTED)
         return None if trusted and not self.settings.validate else constraint_of(body)
 
     async def send(
@@ -133,7 +138,8 @@ class Endpoint:
         Raises:
             NIMError: See ``nim.errors``.
         """
-        prepared = await self.prepare(body)
+        with errors.translated(body.get("model"), self.url):
+            prepared = await self.prepare(body)
         return await fetched(self._post(path, prepared, key, stream=stream))
 
     async def post(self, path: str, body: dict[str, Any], *, key: str | None) -> httpx.Response:
@@ -161,13 +167,19 @@ class Endpoint:
         Raises:
             NIMError: See ``nim.errors``.
         """
+        constraint = await self.constraint(body)
         response = await self.send(_PATHS[kind], body, key=key, stream=False)
-        with errors.translated(body["model"], self.url, response):
+        with reading(body["model"], self.url, response) as exchange:
             answer = decode_chunk(response.content, kind)
             check_whole(answer.choices or (), expected(body))
+            exchange.answered(
+                usage=answer.usage,
+                finish_reasons=[choice.finish_reason for choice in answer.choices or ()],
+                data=response.content,
+            )
             if isinstance(answer, ChatChunk) and (shaper := self.shaper(body)):
                 shaper.shape(answer)
-            if constraint := self.constraint(body):
+            if constraint:
                 checked(answer, constraint)
         return answer
 
@@ -185,6 +197,7 @@ class Endpoint:
         Returns:
             The chunks, and the response to be closed if they are never asked for.
         """
+        constraint = await self.constraint(body)
         response = await self.send(_PATHS[kind], body, key=key, stream=True)
         decode = functools.partial(decode_chunk, kind=kind)
         chunks = stream.chunks(
@@ -197,7 +210,7 @@ class Endpoint:
         )
         if kind is ChatChunk and (shaper := self.shaper(body)):
             chunks = shaped(chunks, shaper, wire_chunk)
-        if constraint := self.constraint(body):
+        if constraint:
             chunks = checked_stream(chunks, constraint)
         return chunks, response
 
@@ -205,7 +218,8 @@ class Endpoint:
         self, path: str, body: dict[str, Any], key: str | None, *, stream: bool
     ) -> httpx.Response:
         try:
-            return await self._sender.post(path, body, key=key, stream=stream)
+            dialect = self._prober.dialect
+            return await self._sender.post(path, body, key=key, stream=stream, dialect=dialect)
         except errors.NIMConnectionError:
             self._prober.doubt()
             raise

@@ -81,7 +81,8 @@ def _not_served(
 ) -> errors.ModelNotFoundError:
     served = [f"{one.name}: {named(_ids(one, key) or ())}" for one in endpoints]
     return errors.ModelNotFoundError(
-        f"None of the configured NIMs serves {wanted!r}. They serve: {'; '.join(served)}.",
+        f"None of the configured NIMs serves {wanted!r}. They serve: {'; '.join(served)}. "
+        "Ask for one of these, or add the NIM that has it to `endpoints` in run.yaml.",
         model=wanted,
     )
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from llama_stack_provider_nvidia.emulator import DIALECTS, EmulatorServer
+from llama_stack_provider_nvidia.emulator.openapi import document
 
 from .conftest import Post, Servers
 from .support import MODEL, WEATHER, calls, content, events, message
@@ -129,6 +130,13 @@ def test_openapi(servers: Servers, http: httpx.Client, dialect: str) -> None:
         assert reference.split('"')[0] in schemas
     if "nvext" in there:
         assert set(schemas["Nvext"]["properties"]) == DIALECTS[dialect].nvext_fields
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_no_field_is_required_twice(dialect: str) -> None:
+    for schema in document(DIALECTS[dialect])["components"]["schemas"].values():
+        required = schema.get("required", [])
+        assert len(set(required)) == len(required)
 
 
 UNKNOWN = {"nim1": 400, "nim1-1.15": 400, "hosted": 400, "dynamo": 400}

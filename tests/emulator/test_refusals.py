@@ -23,6 +23,7 @@ def call(arguments: str) -> dict[str, Any]:
 
 CHAT_BOTH: list[tuple[dict[str, Any], str]] = [
     ({"n": 0}, "n must be at least 1"),
+    ({"n": 16385}, "n must be at most 16384, got 16385"),
     ({"n": 2, "temperature": 0}, "n must be 1 when using greedy sampling"),
     ({"temperature": -0.1}, "temperature must be non-negative"),
     ({"temperature": "warm"}, "temperature"),

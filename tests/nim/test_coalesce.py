@@ -22,7 +22,8 @@ Form = Callable[[dict[str, Any]], Any]
 
 
 def as_dict(chunk: dict[str, Any]) -> Any:
-    return copy.deepcopy(chunk)
+    # Not a deep copy: two parts of a drawn chunk may be one object, as in no decoded JSON.
+    return json.loads(json.dumps(chunk))
 
 
 def as_struct(chunk: dict[str, Any]) -> Any:

@@ -253,7 +253,8 @@ def test_a_dropped_field_is_named_in_the_log_once(caplog):
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_what_was_written_for_another_generation_is_understood(name, where, dialect):
     """The same result, or the same refusal, as for the form the table starts from."""
-    value = {"guided_json": SCHEMA, "guided_choice": ["a"]}.get(name, 1)
+    texts = {"guided_regex": "a", "guided_grammar": "a"}
+    value = {"guided_json": SCHEMA, "guided_choice": ["a"], **texts}.get(name, 1)
     written = {"nvext": {name: value}} if where == "nvext" else {name: value}
     top, _, inner = SPELLINGS[name].partition(".")
     canonical = {top: {inner: value} if inner else value}

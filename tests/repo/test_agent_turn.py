@@ -32,7 +32,7 @@ def nim() -> Iterator[EmulatorServer]:
 
 @pytest.fixture
 def client(nim: EmulatorServer) -> Iterator[LlamaStackClient]:
-    run_yaml = ROOT / "tests" / "repo" / "run-agents.yaml"
+    run_yaml = ROOT / "examples" / "agents-0.2.yaml"
     with (
         StackServer(run_yaml, env={"NVIDIA_BASE_URL": nim.url}) as server,
         LlamaStackClient(base_url=server.url, timeout=60, max_retries=0) as made,

@@ -115,7 +115,8 @@ def test_a_missing_pin_is_an_error() -> None:
 
 
 def test_an_active_environment() -> None:
-    environ = env.activated(Path("v/bin/python"), {"PATH": "/usr/bin", "PYTHONHOME": "x", "A": "1"})
+    before = {"PATH": "/usr/bin", "PYTHONHOME": "x", "PYTHONDONTWRITEBYTECODE": "1", "A": "1"}
+    environ = env.activated(Path("v/bin/python"), before)
     assert environ == {"PATH": f"v/bin{os.pathsep}/usr/bin", "VIRTUAL_ENV": "v", "A": "1"}
 
 

@@ -31,6 +31,8 @@ GUIDES = {
                 "keys",
                 "migration",
                 "deployment",
+                "command-line",
+                "observability",
             )
         ),
     ]
@@ -43,7 +45,7 @@ THINKING = "nvidia/llama-3.1-nemotron-nano-8b-v1"
 # Settings that the page on reasoning has set when it asks.
 THINKS = {"thinking": "on", "reasoning": "inline"}
 # What the project neither has nor installs.
-FOREIGN = {"mkdir", "llama", "kubectl", "podman", "git", "twine"}
+FOREIGN = {"mkdir", "llama", "ogx", "opentelemetry-instrument", "kubectl", "podman", "git", "twine"}
 
 
 class Block(NamedTuple):
@@ -78,7 +80,7 @@ def test_every_block_says_what_it_is(path: Path) -> None:
 @pytest.fixture(scope="session")
 def guide_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackServer]:
     """A server with agents, in front of an emulated NIM with a model of each kind."""
-    config = yaml.safe_load((ROOT / "tests" / "repo" / "run-agents.yaml").read_text())
+    config = yaml.safe_load((ROOT / "examples" / "agents-0.2.yaml").read_text())
     (entry,) = config["providers"]["inference"]
     with EmulatorServer(models=[LLAMA, SEEING, THINKING]) as nim:
         entry["config"] = {"url": nim.url}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [ROOT / "run.yaml", ROOT / "tests" / "repo" / "run-agents.yaml"]
+FILES = [ROOT / "run.yaml", ROOT / "examples" / "agents-0.2.yaml"]
 
 
 def load(path: Path) -> dict[str, Any]:

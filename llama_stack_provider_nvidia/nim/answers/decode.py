@@ -49,7 +49,7 @@ def decode_chunk(data: bytes, kind: type[Chunk]) -> Chunk:
 
 
 def _unreadable(data: bytes, error: Exception) -> errors.ServerError:
-    return errors.ServerError(
+    return errors.malformed(
         f"The NIM's answer cannot be read: {error}. It begins with {data[:80]!r}."
     )
 
@@ -61,5 +61,5 @@ def _reported(data: bytes) -> errors.NIMError:
     except _UNREADABLE as error:  # the decoder of structs passes over what it has no field for
         return _unreadable(data, error)
     if not error_bodies.message_in(body):
-        return errors.ServerError(f"The NIM sent an answer without choices: {data[:80]!r}.")
+        return errors.malformed(f"The NIM sent an answer without choices: {data[:80]!r}.")
     return errors.from_report(body)

@@ -107,7 +107,7 @@ def _joined_choice(choice: dict[str, Any], more: dict[str, Any]) -> bool:
     if further is not None and not (_only_content(logprobs) and _only_content(further)):
         return False
     delta, piece = choice.get("delta"), more.get("delta")
-    if not delta or not piece or not _joined_dict(delta, piece):
+    if type(delta) is not dict or type(piece) is not dict or not _joined_dict(delta, piece):
         return False
     if logprobs is not None and further is not None:
         logprobs["content"].extend(further["content"])

@@ -112,7 +112,7 @@ def decode_object(data: bytes) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.ServerError(
+        raise errors.malformed(
             f"The NIM's answer cannot be read: {error}. It begins with {data[:80]!r}."
         ) from error
     if isinstance(body, dict):
@@ -122,7 +122,7 @@ def decode_object(data: bytes) -> dict[str, Any]:
             return body
         if error_bodies.message_in(body):  # a flat report, such as NIM 1.x sends
             raise errors.from_report(body)
-    raise errors.ServerError(f"The NIM sent an answer without choices: {data[:80]!r}.")
+    raise errors.malformed(f"The NIM sent an answer without choices: {data[:80]!r}.")
 
 
 def with_head(
@@ -207,7 +207,7 @@ def validated(body: dict[str, Any], kind: type[Answer]) -> Answer:
     if not problems:
         return kind.construct(**body)
     where = ".".join(map(str, problems[0]["loc"]))
-    raise errors.ServerError(f"The NIM's answer cannot be read: {where}: {problems[0]['msg']}.")
+    raise errors.malformed(f"The NIM's answer cannot be read: {where}: {problems[0]['msg']}.")
 
 
 def _made(body: dict[str, Any], kind: type[Answer]) -> Answer:

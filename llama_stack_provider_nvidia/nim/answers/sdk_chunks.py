@@ -133,7 +133,7 @@ class _Numbers:
             return False
         if kind is not None and kind != "function":
             return False
-        known.add(piece)
+        self._assembler.go_on(known, piece)
         return True
 
     def complete(self, call: dict[str, Any], fragment: ToolCallDelta) -> None:

@@ -25,7 +25,13 @@ from .wire import ChatChoice, CompletionChoice, Usage
 Choice = ChatChoice | CompletionChoice
 
 NO_ANSWER = "The NIM's stream ended without an answer."
-CUT = "The NIM's stream ended in the middle of the answer."
+CUT = (
+    "The NIM's stream ended in the middle of the answer. Send the request again; if it ends there "
+    "again, look at the NIM's log, and at the proxies between."
+)
+
+# Of a stream whose request asked for fewer.
+_MOST_CHOICES = 128
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
@@ -58,7 +64,7 @@ def read_choices(choices: object, *, chat: bool) -> Sequence[Choice]:
     try:
         return msgspec.convert({"choices": choices}, kind, strict=False).choices
     except msgspec.ValidationError as error:
-        raise errors.ServerError(f"The NIM's answer cannot be read: {error}.") from None
+        raise errors.malformed(f"The NIM's answer cannot be read: {error}.") from None
 
 
 def is_plain(choices: object) -> bool:
@@ -118,7 +124,7 @@ def check_whole(choices: Sequence[Choice], answers: int) -> None:
         ServerError: There are none, one says nothing, or an index is out of range.
     """
     if not choices:
-        raise errors.ServerError("The NIM sent an answer without choices.")
+        raise errors.malformed("The NIM sent an answer without choices.")
     for place, choice in enumerate(choices):
         if choice.index is None:
             choice.index = place
@@ -127,18 +133,23 @@ def check_whole(choices: Sequence[Choice], answers: int) -> None:
         is_chat = isinstance(choice, ChatChoice)
         if (choice.message if isinstance(choice, ChatChoice) else choice.text) is None:
             name = "message" if is_chat else "text"
-            raise errors.ServerError(f"The NIM sent an answer without a {name}: choice {place}.")
+            raise errors.malformed(f"The NIM sent an answer without a {name}: choice {place}.")
     if all(choice.index for choice in choices):
-        raise errors.ServerError("The NIM sent an answer without the first choice.")
+        raise errors.malformed("The NIM sent an answer without the first choice.")
 
 
 def out_of_range(index: int) -> errors.ServerError:
     """Make the error for a choice that nobody asked for."""
-    return errors.ServerError(f"The NIM sent a choice with index {index}: none was asked for.")
+    return errors.malformed(f"The NIM sent a choice with index {index}: none was asked for.")
 
 
 class Progress:
-    """Which choices of a stream have said something, and which have ended."""
+    """Which choices of a stream have said something, and which have ended.
+
+    Attributes:
+        usage: The NIM's last count of tokens, in a chunk that ends a choice or has none; None if
+            it sent none there.
+    """
 
     def __init__(self, answers: int) -> None:
         """Nothing has arrived yet.
@@ -148,7 +159,8 @@ class Progress:
         """
         self._answers = answers
         self._begun: set[int] = set()
-        self._ended: set[int] = set()
+        self._ended: dict[int, str] = {}
+        self.usage: object = None
 
     def see(self, chunk: Any) -> None:
         """Take the next chunk, a struct or a dict, whose types have been checked.
@@ -157,26 +169,44 @@ class Progress:
             ServerError: It has a choice that nobody asked for.
         """
         if isinstance(chunk, dict):
-            for choice in chunk["choices"]:
+            choices = chunk["choices"]
+            for choice in choices:
                 index = choice["index"]
                 if index not in self._begun:
                     is_text = chunk.get("object") == "text_completion"
                     self._begin(index, choice.get("text" if is_text else "delta"))
-                if choice.get("finish_reason"):
-                    self._ended.add(index)
+                if reason := choice.get("finish_reason"):
+                    self._ended[index] = reason
+                    self.usage = chunk.get("usage") or self.usage
+            if not choices:
+                self.usage = chunk.get("usage") or self.usage
             return
-        for place, choice in enumerate(chunk.choices or ()):
+        choices = chunk.choices
+        for place, choice in enumerate(choices or ()):
             index = choice.index
             if index is None:
                 index = choice.index = place
             if index not in self._begun:
                 self._begin(index, _said(choice))
             if choice.finish_reason:
-                self._ended.add(index)
+                self._ended[index] = choice.finish_reason
+                self.usage = chunk.usage or self.usage
+        if not choices:
+            self.usage = chunk.usage or self.usage
+
+    @property
+    def finish_reasons(self) -> list[str]:
+        """The finish reasons so far, in the order of the choices."""
+        return [reason for _, reason in sorted(self._ended.items())]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all choices that were asked for have ended."""
+        return len(self._ended) >= self._answers
 
     def _begin(self, index: int, said: object) -> None:
         # More choices than asked for are borne, one after the other: readers pass over them.
-        if not 0 <= index < max(self._answers, len(self._begun) + 1):
+        if not 0 <= index < max(self._answers, min(len(self._begun) + 1, _MOST_CHOICES)):
             raise out_of_range(index)
         if said is not None:
             self._begun.add(index)
@@ -193,10 +223,10 @@ class Progress:
         """
         if done:
             if 0 not in self._begun:
-                raise errors.ServerError(NO_ANSWER)
-            if self._ended and self._ended != self._begun:
+                raise errors.malformed(NO_ANSWER)
+            if self._ended and self._ended.keys() != self._begun:
                 raise errors.ServerError(CUT)
-        elif len(self._ended) < self._answers or self._begun != self._ended:
+        elif len(self._ended) < self._answers or self._begun != self._ended.keys():
             raise errors.NIMConnectionError(CUT)
 
 

@@ -1,6 +1,6 @@
 """Server-sent events, split from bytes as they arrive."""
 
-from ..errors import ServerError
+from ..errors import malformed
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 """No answer's chunk comes near it; what does would fill the memory."""
@@ -18,6 +18,8 @@ class SSEDecoder:
 
     def __init__(self) -> None:
         self._tail = b""
+        self._pieces: list[bytes] = []
+        self._held = 0
         self._data: list[bytes] = []
         self._size = 0
         self._at_start = True
@@ -29,7 +31,14 @@ class SSEDecoder:
             ServerError: An event is longer than ``MAX_EVENT_BYTES``. Those before it have been
                 given by then.
         """
-        buffer = self._tail + received if self._tail else received
+        if self._is_middle(received):
+            # To join a long line's pieces one by one would take its length squared.
+            self._pieces.append(received)
+            self._held += len(received)
+            self._check_size()
+            return []
+        buffer = b"".join((self._tail, *self._pieces, received)) if self._tail else received
+        self._pieces, self._held = [], 0
         if self._at_start:
             if len(buffer) < len(_BOM) and _BOM.startswith(buffer):
                 self._tail = buffer
@@ -52,9 +61,23 @@ class SSEDecoder:
                 if event := b"\n".join(self._data):
                     events.append(event)
                 self._data, self._size = [], 0
-        if self._size + len(self._tail) > MAX_EVENT_BYTES and not events:
-            raise ServerError(f"The NIM sent an event of more than {MAX_EVENT_BYTES} bytes.")
+        if not events:
+            self._check_size()
         return events
+
+    def _is_middle(self, received: bytes) -> bool:
+        """Whether there is a line that has begun before these bytes and ends after them."""
+        return (
+            bool(self._tail)
+            and not self._at_start
+            and not self._tail.endswith(b"\r")
+            and b"\n" not in received
+            and b"\r" not in received
+        )
+
+    def _check_size(self) -> None:
+        if self._size + len(self._tail) + self._held > MAX_EVENT_BYTES:
+            raise malformed(f"The NIM sent an event of more than {MAX_EVENT_BYTES} bytes.")
 
     def close(self) -> list[bytes]:
         """Give the event that the end of the stream completes, if any.

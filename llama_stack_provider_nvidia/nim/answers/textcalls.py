@@ -47,8 +47,9 @@ def calls_in(
                     calls = _of_dotted(whole)
         known = all(tool in offered for tool, _ in calls)
         return [(tool, _dumped(arguments)) for tool, arguments in calls] if known else []
-    # Reading a text that only resembles JSON or Python fails in all of these ways.
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+    # Reading a text that only resembles JSON or Python fails in all of these ways. A SystemError
+    # is Python's own fault, which its parser has when several threads use it.
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, SystemError):
         return []
 
 

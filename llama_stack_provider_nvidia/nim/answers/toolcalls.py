@@ -7,7 +7,13 @@ from typing import Any
 
 import msgspec
 
-from ..errors import ServerError
+from ..errors import malformed
+
+MAX_CALLS = 1024
+"""Of one answer."""
+
+MAX_ARGUMENTS = 16 * 1024 * 1024
+"""Characters of the arguments of all calls of one answer."""
 
 _decoder = msgspec.json.Decoder()
 
@@ -91,6 +97,7 @@ class ToolCallAssembler:
         """
         self._whole = whole
         self._calls: list[AssembledCall] = []
+        self._size = 0
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -104,6 +111,10 @@ class ToolCallAssembler:
         Returns:
             The call the fragment belongs to, whether it is a new one, and the piece of the
             arguments that it brought (may be empty).
+
+        Raises:
+            ServerError: There are more than ``MAX_CALLS``, or their arguments are longer than
+                ``MAX_ARGUMENTS``.
         """
         index = getattr(fragment, "index", None)
         call_id = getattr(fragment, "id", None) or ""
@@ -113,7 +124,10 @@ class ToolCallAssembler:
 
         call = self._find(index, call_id, name, piece)
         is_new = call is None
+        self._count(len(piece) + len(name))
         if call is None:
+            if len(self._calls) == MAX_CALLS:
+                raise malformed(f"The NIM sent more than {MAX_CALLS} tool calls.")
             call = AssembledCall(index=index)
             self._calls.append(call)
         call.id = call.id or call_id
@@ -121,6 +135,20 @@ class ToolCallAssembler:
             call.name += name
         call.add(piece)
         return call, is_new, piece
+
+    def go_on(self, call: AssembledCall, piece: str) -> None:
+        """Take the next piece of the arguments of a call that is known to be meant.
+
+        Raises:
+            ServerError: The arguments are longer than ``MAX_ARGUMENTS``.
+        """
+        self._count(len(piece))
+        call.add(piece)
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > MAX_ARGUMENTS:
+            raise malformed(f"The NIM sent arguments of more than {MAX_ARGUMENTS} characters.")
 
     def finish(self, *, out_of_tokens: bool = False) -> list[AssembledCall]:
         """Give all calls in the order of an unstreamed answer, each with an id.
@@ -133,7 +161,7 @@ class ToolCallAssembler:
             ServerError: A call has no name. Nobody could carry it out.
         """
         if not all(call.name for call in self._calls):
-            raise ServerError("The NIM sent a tool call without a name.")
+            raise malformed("The NIM sent a tool call without a name.")
         if out_of_tokens and self._calls and not self._calls[-1].has_arguments:
             self._calls[-1].cut = True
         for call in self._calls:
@@ -164,8 +192,8 @@ class ToolCallAssembler:
             not call_id
             and index is None
             and found.has_arguments
-            and found.arguments is not None
             and piece.lstrip()[:1] in ("{", "")
+            and found.arguments is not None
         )
         return None if other_id or other_name or whole_again else found
 

@@ -1,6 +1,5 @@
 """Whether an answer obeys the constraint that its request set."""
 
-import re
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, TypeVar
 
@@ -9,14 +8,33 @@ import msgspec
 from .. import errors
 from ..dialect import Dialect
 from ..requests.place import canonical
+from .checking import check_pattern, check_schema, matches, schema_problem
 
 
 class Constraint:
     """What an answer's text must be: fits a JSON schema, matches a regex, or is one of some."""
 
-    def __init__(self, kind: str, value: Any) -> None:
+    def __init__(self, kind: str, value: Any, field: str) -> None:
+        """Nothing is checked yet.
+
+        Args:
+            kind: `regex`, `choice`, `JSON schema` or `JSON object`.
+            value: As the request has it.
+            field: Where the request has it.
+
+        Raises:
+            InvalidRequestError: It is none of its kind.
+        """
         self.kind = kind
         self._value = value
+        self._field = field
+        if kind == "regex":
+            check_pattern(value, field)
+        elif kind == "choice":
+            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+                raise errors.invalid(field, "must be a list of strings")
+        elif kind == "JSON schema":
+            check_schema(value, field)
 
     def check(self, text: str, *, finish_reason: str | None) -> None:
         """Check a whole answer.
@@ -36,21 +54,16 @@ class Constraint:
 
     def _problem(self, text: str) -> str | None:
         if self.kind == "regex":
-            return None if re.fullmatch(self._value, text) else "does not match it"
+            return None if matches(self._value, text, self._field) else "does not match it"
         if self.kind == "choice":
             return None if text in self._value else f"is none of {', '.join(self._value)}"
         try:
             answer = msgspec.json.decode(text)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
             return f"is not JSON ({error})"
         if self.kind == "JSON object":
             return None if isinstance(answer, dict) else "is not an object"
-        # Imported here: most requests have no schema.
-        from jsonschema.validators import Draft202012Validator, validator_for
-
-        validator = validator_for(self._value, default=Draft202012Validator)(self._value)
-        problem = next(validator.iter_errors(answer), None)
-        return f"does not fit at {problem.json_path}: {problem.message}" if problem else None
+        return schema_problem(self._value, answer, self._field)
 
 
 Chunk = TypeVar("Chunk")
@@ -114,12 +127,16 @@ def constraint_of(body: Mapping[str, Any]) -> Constraint | None:
     structured = request.get("structured_outputs") or {}
     for kind in ("regex", "choice"):
         if kind in structured:
-            return Constraint(kind, structured[kind])
+            return Constraint(kind, structured[kind], f"structured_outputs.{kind}")
     response_format = request.get("response_format") or {}
     if "json" in structured:
-        return Constraint("JSON schema", structured["json"])
+        return Constraint("JSON schema", structured["json"], "structured_outputs.json")
     if response_format.get("type") == "json_schema":
-        return Constraint("JSON schema", (response_format.get("json_schema") or {}).get("schema"))
+        return Constraint(
+            "JSON schema",
+            (response_format.get("json_schema") or {}).get("schema"),
+            "response_format.json_schema.schema",
+        )
     if response_format.get("type") == "json_object":
-        return Constraint("JSON object", None)
+        return Constraint("JSON object", None, "response_format")
     return None

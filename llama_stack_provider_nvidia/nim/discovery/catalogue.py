@@ -109,7 +109,7 @@ class Catalogue:
         try:
             return parse_models(msgspec.json.decode(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise errors.ServerError(
+            raise errors.malformed(
                 f"The NIM's list of models is not JSON: {error}.", endpoint=self._url
             ) from None
 

@@ -125,11 +125,10 @@ def _models(answer: Answer) -> list[dict[str, Any]]:
 
 
 def _is_catalogue(models: list[dict[str, Any]]) -> bool:
-    created = {model.get("created") for model in models}
-    if len(created) != 1:
-        return False
-    moment = created.pop()
+    moment = models[0].get("created") if models else None
     if not isinstance(moment, int) or not 0 < moment < _BEFORE_ANY_MODEL:
+        return False
+    if any(model.get("created") != moment for model in models):
         return False
     return all(str(model.get("id")).split("/")[0] == model.get("owned_by") for model in models)
 

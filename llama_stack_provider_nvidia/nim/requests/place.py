@@ -7,6 +7,7 @@ from typing import Any
 
 from ..dialect import Dialect
 from ..errors import invalid
+from .forms import check_forms
 from .placements import SPELLINGS, TABLE, At, Cell, Dropped, Feature, Refused, schema_of
 
 logger = logging.getLogger(__name__)
@@ -63,12 +64,12 @@ def canonical(body: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
     NIM at hand calls by that very name stays as it is.
 
     Raises:
-        InvalidRequestError: ``nvext`` holds what only the generation it was written for knows.
+        InvalidRequestError: A field is of a type that no NIM takes, or ``nvext`` holds what
+            only the generation it was written for knows.
     """
+    check_forms(body)
     result = {key: value for key, value in body.items() if key != "nvext"}
     nvext = body.get("nvext")
-    if nvext is not None and not isinstance(nvext, dict):
-        raise invalid("nvext", "must be an object")
     written = [
         ("nvext.", dict(nvext or {})),
         ("", {k: result[k] for k in SPELLINGS if k in result}),

@@ -3,6 +3,7 @@
 import asyncio
 import weakref
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 import openai
 
 from ... import __version__
+from .bounds import ENCODINGS, bound
 from .network import NetworkConfig, Road
 from .retry import RetryPolicy
 from .timing import TimeLimits
@@ -136,11 +138,15 @@ class ClientPool:
             api_key=key or _NO_KEY,
             timeout=timeout,  # type: ignore[arg-type, unused-ignore]
             max_retries=0,  # see nim.transport.sender
-            default_headers={**self._road.headers, "User-Agent": USER_AGENT},
+            default_headers={
+                "Accept-Encoding": ENCODINGS,
+                **self._road.headers,
+                "User-Agent": USER_AGENT,
+            },
             # The SDK moved to httpx2 in version 3, and still takes clients of httpx: handing it
             # one keeps responses and errors of one kind from 1.66 on.
             http_client=self._road.client(  # type: ignore[arg-type, unused-ignore]
-                timeout, event_hooks={"request": [] if key else [_without_key]}
+                timeout, event_hooks={"request": [] if key else [_without_key], "response": [bound]}
             ),
         )
         # The SDK fills these from OPENAI_ORG_ID and OPENAI_PROJECT_ID: not for NVIDIA to see.
@@ -153,13 +159,19 @@ async def _without_key(request: httpx.Request) -> None:
     request.headers.pop("Authorization", None)
 
 
-async def post(client: openai.AsyncOpenAI, path: str, body: dict[str, Any]) -> httpx.Response:
+async def post(
+    client: openai.AsyncOpenAI,
+    path: str,
+    body: dict[str, Any],
+    headers: Mapping[str, str] | None = None,
+) -> httpx.Response:
     """Send a request through the SDK, once: its time limits and errors, none of its parsing.
 
     Args:
         client: From ``ClientPool.lease``.
         path: Below the endpoint, such as ``/chat/completions``.
         body: JSON body as it goes on the wire.
+        headers: To be sent beside the client's own.
 
     Returns:
         The response, with its headers read and its body not.
@@ -171,6 +183,7 @@ async def post(client: openai.AsyncOpenAI, path: str, body: dict[str, Any]) -> h
         path,
         cast_to=httpx.Response,
         body=body,
+        options={"headers": headers} if headers else {},
         stream=True,
         stream_cls=openai.AsyncStream[Any],
     )

@@ -52,7 +52,8 @@ class Gate:
                 queue.give_up(key, turn)
                 raise errors.RateLimitError(
                     f"The request waited {seconds:g} seconds for its turn: this server's limits "
-                    "(max_concurrent_requests, requests_per_minute) let no more through.",
+                    "(max_concurrent_requests, requests_per_minute) let no more through. Try again "
+                    "later, or raise them in run.yaml.",
                     endpoint=endpoint,
                 ) from None
             except asyncio.CancelledError:

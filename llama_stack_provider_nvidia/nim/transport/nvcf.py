@@ -53,7 +53,7 @@ async def settled(
         request_id = response.headers.get("nvcf-reqid", "")
         await response.aclose()
         if not _REQUEST_ID.fullmatch(request_id):
-            raise errors.ServerError("The NIM accepted the request and gave no id to ask for it.")
+            raise errors.malformed("The NIM accepted the request and gave no id to ask for it.")
         if time.monotonic() - waited_since + wait > limit:
             raise errors.NIMTimeoutError(
                 f"The hosted model was not ready within {limit:g} seconds: raise `timeout`, or "

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import httpx
 import openai
 
+from ..failures import is_certificate
+
 # 529 is Dynamo's "overloaded".
 RETRIED_STATUSES = frozenset({408, 429, 502, 503, 504, 529})
 
@@ -53,14 +55,8 @@ def may_retry(error: openai.APIError) -> bool:
         # A full pool is no better for one more in the queue; a slow answer is still under way.
         return isinstance(error.__cause__, httpx.ConnectTimeout)
     if isinstance(error, openai.APIConnectionError):
-        return not _is_certificate(error)
+        return not is_certificate(error.__cause__)  # which would be refused again
     return False
-
-
-def _is_certificate(error: BaseException) -> bool:
-    """Whether TLS has refused the other side, which it will do again."""
-    cause = error.__cause__
-    return isinstance(cause, httpx.ConnectError) and "CERTIFICATE" in str(cause).upper()
 
 
 def wait_before(
