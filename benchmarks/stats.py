@@ -60,20 +60,3 @@ def paired_ratio(values: Sequence[float], others: Sequence[float]) -> Summary:
     """
     pairs = zip(values, others, strict=False)
     return summary([one / other for one, other in pairs if other])
-
-
-def growth(sizes: Sequence[int], costs: Sequence[float]) -> float:
-    """How the cost of one more item changes with size: 1 means that the cost is a straight line.
-
-    Args:
-        sizes: At least three sizes, growing.
-        costs: What each costs in all.
-
-    Returns:
-        The slope between the two largest sizes over the slope between the two smallest.
-    """
-    slopes = [
-        (costs[number + 1] - costs[number]) / (sizes[number + 1] - sizes[number])
-        for number in range(len(sizes) - 1)
-    ]
-    return slopes[-1] / slopes[0]

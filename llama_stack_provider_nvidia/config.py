@@ -149,7 +149,8 @@ class NVIDIAConfig(NIMAddress):
     coalesce: bool = Field(
         default=True,
         description="Join what the NIM has sent while nobody read it into one event of a stream. "
-        "Nothing is lost or held back; a server slower than the NIM then keeps up with it.",
+        "Nothing is lost, and the first tokens pass at once. A server slower than the NIM then "
+        "keeps up with it; of a stream faster than 250 events a second it sends one each 4 ms.",
     )
     recover_tool_calls: bool = Field(
         default=False,

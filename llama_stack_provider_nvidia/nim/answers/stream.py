@@ -49,7 +49,7 @@ async def chunks(
         NIMError: The NIM reported an error, the connection broke, or the stream ended before
             the answer did, or before there was one. What came before it is given first.
     """
-    reader = Reader(response)
+    reader = Reader(response, paced=joins)
     progress = Progress(answers)
     exchange = exchange_of(response)
     begun = done = False
@@ -69,6 +69,7 @@ async def chunks(
                     raise failure
                 if _DONE in events:
                     done = True
+                    reader.paced = False
                     await _drain(batches)
                     break
             progress.end(done=done)
