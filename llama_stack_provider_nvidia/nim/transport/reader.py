@@ -47,8 +47,8 @@ _kept: set["asyncio.Task[None]"] = set()
 
 
 _APART = 0.004
-"""Seconds from one read of a fast stream to the next. Each event costs a server about a millisecond,
-and nobody sees that 250 a second bring the same as 2,000."""
+"""Seconds from one read of a fast stream to the next. Each event costs a server about a
+millisecond, and nobody sees that 250 a second bring the same as 2,000."""
 _AT_ONCE = 8
 """So many reads come first, as fast as they can: the first token is never held back."""
 _MUCH = 16 * 1024
