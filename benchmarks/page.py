@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks import charts, merge, tables
-from benchmarks.cells import Result
+from benchmarks.cells import BUILTIN, OURS, Result
 from scripts.stack_server import ROOT
 
 TARGET = ROOT / "docs" / "performance.md"
@@ -73,12 +74,36 @@ def text(data: dict[str, Any], images: list[str]) -> str:
         run = f"These are {runs} {data['title']} runs of parts, {data['seconds']} s in all. "
     parts = [HEAD + machine(facts), run + tables.noise_line(data, results), "\n## Targets\n"]
     parts.append(tables.markdown(tables.target_rows(results)))
+    parts += [f"\n{line}" for line in server_share(results)]
     parts.append("\n" + METHOD)
     for part, members in tables.by_part(results).items():
         parts.append(f"## {TITLES.get(part, part)}\n")
         parts += [f"![{TITLES.get(part, part)}](images/{n})\n" for n in images if part in n]
         parts.append(tables.markdown(tables.part_rows(members)) + "\n")
     return "\n".join(parts)
+
+
+def server_share(results: list[Result]) -> list[str]:
+    """Of requests through a server, what the server itself costs: no provider can go below it."""
+    found = {
+        (one.cell.release, one.cell.job.api, one.cell.place): one
+        for one in results
+        if one.cell.part == "requests" and OURS in one.samples
+    }
+    lines = []
+    for (release, api, place), served in found.items():
+        alone = found.get((release, api, "process"))
+        if place != "server" or alone is None or BUILTIN not in served.samples:
+            continue
+        whole, own = median(served.per_unit(OURS)), median(alone.per_unit(OURS))
+        floor = (whole - own) / median(served.per_unit(BUILTIN))
+        lines.append(
+            f"Of the {whole:,.0f} µs of a chat through the {release} server, {own:,.0f} are "
+            f"this provider's, as it costs in process. The rest is the server's own work, its "
+            f"store of chats and its log among it: a provider that cost nothing would measure "
+            f"{floor:.2f} of the built-in there."
+        )
+    return lines
 
 
 def machine(facts: dict[str, Any]) -> str:

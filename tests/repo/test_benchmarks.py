@@ -220,3 +220,18 @@ def test_runs_of_parts_make_one() -> None:
     assert merge.merged(runs[:1])["results"] == runs[0]["results"]
     with pytest.raises(ValueError, match="different machines"):
         merge.merged([*runs, run_of("c", 1, 1.0, cores=4)])
+
+
+def test_the_page_says_what_of_a_request_is_the_server_s() -> None:
+    job = Job("chat", "openai", times=100)
+
+    def result(place: str, **cpu: float) -> Result:
+        cell = Cell("requests", "0.7.3", place, job, tuple(cpu), 1)
+        return Result(cell, {name: [Sample(1.0, seconds)] for name, seconds in cpu.items()})
+
+    found = [result("process", ours=0.25, builtin=0.5), result("server", ours=1.0, builtin=1.5)]
+    (line,) = page.server_share(found)
+    assert "Of the 10,000 µs" in line
+    assert "2,500 are" in line
+    assert "0.50 of the built-in" in line
+    assert page.server_share(found[1:]) == []
