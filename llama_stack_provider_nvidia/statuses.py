@@ -1,6 +1,6 @@
 """What the server of each release of Llama Stack and OGX makes of an error: pure data.
 
-Read in their sources, and checked by ``tests/matrix/test_errors.py`` on each of them.
+Read in their sources, and checked by ``tests/matrix/test_error_table.py`` on each of them.
 """
 
 from collections.abc import Sequence

@@ -1,31 +1,17 @@
 """A check: one question, and what to do where the answer is wrong."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from ..nim import errors
+from ..nim import error_table, errors
 from .outcome import FailedError, Outcome, Seen, SkippedError, Status
 from .subject import Subject
 
-_WAYS_OUT: tuple[tuple[type[errors.NIMError], str], ...] = (
-    (
-        errors.ModelWithdrawnError,
-        "Choose another model with --model: this account cannot call it.",
-    ),
-    (
-        errors.AuthenticationError,
-        "Check the key: NVIDIA_API_KEY, or api_key in run.yaml.",
-    ),
-    (errors.PermissionDeniedError, "Check that the key may call this model, and its credits."),
-    (errors.RateLimitError, "Wait a minute and try again."),
-    (
-        errors.NIMError,
-        "Try again; if it stays so, look at the NIM's log (`docker logs`, `kubectl logs`).",
-    ),
-)
-"""What to do about a failure that has nothing to do with what was asked."""
+_LINK = re.compile(r"\[([^]]+)\]\(([^)]+)\)")
+_ELSE = "Try again; if it stays so, look at the NIM's log (`docker logs`, `kubectl logs`)."
 
 
 @dataclass(frozen=True)
@@ -99,7 +85,9 @@ async def _made(subject: Subject, check: Check, seconds: float) -> Outcome:
 
 
 def _way_out(error: errors.NIMError, check: Check) -> str:
+    """What docs/errors.md says; what the check says where the request is what is wrong."""
     about_request = isinstance(error, errors.InvalidRequestError)
     if about_request and not isinstance(error, errors.ModelWithdrawnError):
         return check.remedy
-    return next(remedy for kind, remedy in _WAYS_OUT if isinstance(error, kind))
+    cause = error_table.cause_of(error)
+    return _LINK.sub(r"\1 (docs/\2)", cause.remedy) if cause else _ELSE

@@ -1,7 +1,7 @@
 """What can go wrong with a request, and what to do about each: the table of docs/errors.md.
 
 A row is a cause that users can tell from others by the error's class and by a part of its text.
-``tests/matrix/test_errors.py`` brings each of them about on a real server.
+``tests/matrix/test_error_table.py`` brings each of them about on a real server.
 """
 
 import re

@@ -193,7 +193,7 @@ def test_keys(dialect: str, key: str, detail: str, remedy: str, run: Run) -> Non
         ({"fault": "redirect", "path": "*"}, "liveness", "Set url to where it leads"),
         ({"fault": "not-http", "path": "*"}, "liveness", "the NIM's HTTP port"),
         ({"fault": "hang-up", "path": "/v1/health/*"}, "liveness", "the NIM's HTTP port"),
-        ({"fault": "bad-body", "path": "/v1/models"}, "models", "look at the NIM's log"),
+        ({"fault": "bad-body", "path": "/v1/models"}, "models", "Check that `url` leads to a NIM"),
     ],
 )
 def test_faults_of_the_service(
@@ -208,8 +208,8 @@ def test_faults_of_the_service(
 @pytest.mark.parametrize(
     ("fault", "probe", "remedy"),
     [
-        ({"fault": "status", "status": 429}, "chat", "Wait a minute"),
-        ({"fault": "status", "status": 500}, "tools", "look at the NIM's log"),
+        ({"fault": "status", "status": 429}, "chat", "`requests_per_minute`"),
+        ({"fault": "status", "status": 500}, "tools", "`max_concurrent_requests`"),
         ({"fault": "no-content"}, "stream", "another model"),
         ({"fault": "tool-calls", "kind": "cut-arguments"}, "tools", "tool parser"),
         ({"fault": "no-answer"}, "json schema", "structured_output"),

@@ -32,21 +32,9 @@ _SIGNATURES = (
 )
 
 
-@dataclass(frozen=True)
-class ImageLimits:
-    """What a model takes in one request; None for no limit that is known.
-
-    Attributes:
-        max_images: Number of images.
-        max_inline: Characters of base64 in one data URL.
-    """
-
-    max_images: int | None = None
-    max_inline: int | None = None
-
-
-HOSTED_LIMITS = ImageLimits(max_inline=180_000)
-"""NVIDIA's API catalogue, where a model states no other limit (client code and schemas, 2024)."""
+HOSTED_INLINE = 180_000
+"""Characters of base64 in one image on NVIDIA's API catalogue, where a model states no other limit
+(client code and schemas, 2024)."""
 
 
 def image_type(head: bytes) -> str | None:
@@ -54,12 +42,15 @@ def image_type(head: bytes) -> str | None:
     return next((kind for signature, kind in _SIGNATURES if signature.match(head)), None)
 
 
-def check_images(messages: Sequence[Any], limits: ImageLimits) -> None:
+def check_images(
+    messages: Sequence[Any], *, most: int | None = None, inline: int | None = None
+) -> None:
     """Find images that a NIM would refuse, before they are sent.
 
     Args:
         messages: OpenAI chat messages, as dicts.
-        limits: What the model takes.
+        most: Images that the model takes in a request; None for no limit that is known.
+        inline: Characters of base64 that it takes in one data URL; None likewise.
 
     Raises:
         InvalidRequestError: There are too many images, one is too large, or a data URL is not
@@ -67,19 +58,19 @@ def check_images(messages: Sequence[Any], limits: ImageLimits) -> None:
     """
     for number, (i, j, url) in enumerate(_images(messages), 1):
         field = _field(i, j)
-        if limits.max_images is not None and number > limits.max_images:
+        if most is not None and number > most:
             raise invalid(
                 field,
-                f"this is image number {number}, and the model takes {limits.max_images} in a "
+                f"this is image number {number}, and the model takes {most} in a "
                 "request: leave images of earlier turns out, or choose another model",
             )
         if not isinstance(url, str) or not url:
             raise invalid(field, "must hold an address or a data URL under `url`")
         if url[:5].lower() == "data:":
-            _check_data_url(url, field, limits.max_inline)
+            _check_data_url(url, field, inline)
 
 
-def _check_data_url(url: str, field: str, max_inline: int | None) -> None:
+def _check_data_url(url: str, field: str, inline: int | None) -> None:
     head = _DATA_URL.match(url)
     if head is None:
         raise invalid(field, "is no data URL: it must begin data:image/<type>;base64,")
@@ -89,10 +80,10 @@ def _check_data_url(url: str, field: str, max_inline: int | None) -> None:
     if not head[2].lower().endswith(";base64"):
         raise invalid(field, "must hold its data as base64: data:image/<type>;base64,...")
     size = len(url) - head.end()
-    if max_inline is not None and size > max_inline:
+    if inline is not None and size > inline:
         raise invalid(
             field,
-            f"the image has {size:,} characters of base64, and this NIM takes {max_inline:,}: "
+            f"the image has {size:,} characters of base64, and this NIM takes {inline:,}: "
             "make the image smaller (fewer pixels, or JPEG), or use a NIM of your own, which "
             "takes larger ones",
         )

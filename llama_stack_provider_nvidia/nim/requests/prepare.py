@@ -10,7 +10,7 @@ from ..discovery.detect import Finding
 from ..errors import invalid
 from .grammar import to_gbnf, to_lark
 from .hosted import check_hosted
-from .images import HOSTED_LIMITS, ImageLimits, check_images, inline_images
+from .images import HOSTED_INLINE, check_images, inline_images
 from .place import place
 from .profiles import UNKNOWN, Profile, profile_of
 from .thinking import Setting, apply_thinking
@@ -70,7 +70,7 @@ async def prepare(body: Mapping[str, Any], finding: Finding, settings: Settings)
     placed = apply_thinking(placed, settings.thinking, profile, finding.dialect)
     if finding.dialect is Dialect.HOSTED:
         placed = check_hosted(placed, profile)
-    check_images(placed["messages"], _limits(profile, finding.dialect))
+    check_images(placed["messages"], **_limits(profile, finding.dialect))
     return placed
 
 
@@ -118,10 +118,9 @@ def _check_completes(model: str, profile: Profile) -> None:
         )
 
 
-def _limits(profile: Profile, dialect: Dialect) -> ImageLimits:
+def _limits(profile: Profile, dialect: Dialect) -> dict[str, int | None]:
     known = profile.images
     most = known.most if known else None
     if dialect is not Dialect.HOSTED:
-        return ImageLimits(max_images=most)
-    inline = known.inline if known and known.inline else HOSTED_LIMITS.max_inline
-    return ImageLimits(max_images=most, max_inline=inline)
+        return {"most": most}
+    return {"most": most, "inline": known.inline if known and known.inline else HOSTED_INLINE}

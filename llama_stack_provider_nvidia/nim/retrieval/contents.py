@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import InvalidRequestError, invalid
-from ..requests.images import ImageLimits, check_images, inline_images
+from ..requests.images import check_images, inline_images
 from ..requests.prepare import Settings
 
 _PLACE = re.compile(r"messages\[(\d+)\]\.content\[0\]\.image_url")
@@ -48,7 +48,7 @@ async def with_images(
                 timeout=settings.image_seconds,
                 allow_private=settings.image_private_hosts,
             )
-        check_images(messages, ImageLimits())
+        check_images(messages)
     except InvalidRequestError as error:
         place = _PLACE.sub(rf"{field}[\1]", error.field or field)
         problem = error.message.removeprefix(f"{error.field}: ")
