@@ -1,6 +1,6 @@
 """What this provider costs beside the built-in one, the openai SDK and raw httpx.
 
-    make bench                                       everything, in less than 20 minutes
+    make bench                                       everything, in half an hour
     make bench ARGS="--quick"                        the main figures, in a few
     make bench ARGS="--only native-inprocess"        one part
     make bench ARGS="--page"                         everything, and docs/performance.md of it

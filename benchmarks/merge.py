@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from benchmarks.cells import Cell
 
 
 def merged(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -35,3 +38,13 @@ def merged(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         ),
         "results": list(results.values()),
     }
+
+
+def still_planned(results: Iterable[dict[str, Any]], cells: Iterable[Cell]) -> list[dict[str, Any]]:
+    """Leave out what runs from before a change of the plan have measured in another form."""
+    jobs = [(cell.part, cell.release, cell.place, dataclasses.asdict(cell.job)) for cell in cells]
+    return [
+        result
+        for result in results
+        if tuple(result["cell"][name] for name in ("part", "release", "place", "job")) in jobs
+    ]

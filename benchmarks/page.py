@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import charts, merge, tables
+from benchmarks import charts, merge, plan, tables
 from benchmarks.cells import BUILTIN, OURS, Result
 from scripts.stack_server import ROOT
 
@@ -44,6 +44,9 @@ METHOD = """\
   taken round by round, and then their median.
 - Before the clock starts each contestant does the job once with every token counted; the answers
   of servers are counted every time. One that loses a token, or fails, has no figure.
+- The 200 streams begin 20 ms apart and have 1,000 tokens each, at most 100 a second. In shorter
+  ones the start of the requests is the larger part, which no provider can shorten: with 600 tokens
+  runs on this machine have measured 4.6 to 5.8 times the built-in's tokens a second on 0.2.12.
 - *events* is what the reader got to see: fewer than chunks where a provider joins those that have
   piled up.
 """
@@ -136,6 +139,7 @@ def write(*sources: Path) -> None:
     data = merge.merged([json.loads(source.read_text(encoding="utf-8")) for source in sources])
     source = sources[-1]
     if len(sources) > 1:
+        data["results"] = merge.still_planned(data["results"], plan.plan(plan.FULL))
         source = source.with_name("merged.json")
         source.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     IMAGES.mkdir(parents=True, exist_ok=True)

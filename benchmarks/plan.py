@@ -53,7 +53,7 @@ FULL = Size(
     server_rounds=3,
     chunks=4000,
     paced=1000,
-    crowd=(200, 600),
+    crowd=(200, 1000),
     short=15,
     requests=1000,
 )
@@ -149,6 +149,18 @@ PARTS = {
 
 
 def plan(size: Size, only: tuple[str, ...] = ()) -> list[Cell]:
-    """The cells of the parts wanted, or of all, those that share processes next to each other."""
+    """The cells of the parts wanted, or of all, those that share processes next to each other.
+
+    The crowd comes last: after it the store of finished chats can leave a server hanging.
+    """
     made = [cell for part in only or PARTS for cell in PARTS[part](size)]
-    return sorted(made, key=lambda cell: (cell.release, cell.place, cell.job.api))
+    crowd = size.crowd[0]
+    return sorted(
+        made,
+        key=lambda cell: (
+            cell.release,
+            cell.place,
+            cell.job.api,
+            cell.place == "server" and cell.job.streams == crowd,
+        ),
+    )

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +220,13 @@ def test_runs_of_parts_make_one() -> None:
     assert merge.merged(runs[:1])["results"] == runs[0]["results"]
     with pytest.raises(ValueError, match="different machines"):
         merge.merged([*runs, run_of("c", 1, 1.0, cores=4)])
+
+
+def test_what_the_plan_no_longer_has_is_left_out() -> None:
+    now = plan.plan(plan.FULL)
+    old = replace(now[0], job=replace(now[0].job, chunks=1))
+    results = [{"cell": asdict(cell), "samples": {}} for cell in (old, now[0])]
+    assert merge.still_planned(results, now) == results[1:]
 
 
 def test_the_page_says_what_of_a_request_is_the_server_s() -> None:
