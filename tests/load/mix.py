@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -69,13 +70,15 @@ class Mix:
         """For OpenAI-style chats, which every release has."""
         return self.loaded.client(self.http, native=False)
 
-    async def run(self, total: int, at_once: int) -> None:
-        """Send so many requests, so many at a time."""
+    async def run(self, total: int, at_once: int, per_second: float) -> None:
+        """Send so many requests, so many at a time and a second at most."""
         plan = enumerate(itertools.islice(itertools.cycle(PLAN), total))
-        await asyncio.gather(*(self._work(plan) for _ in range(at_once)))
+        started = time.monotonic()
+        await asyncio.gather(*(self._work(plan, started, per_second) for _ in range(at_once)))
 
-    async def _work(self, plan: Any) -> None:
+    async def _work(self, plan: Any, started: float, per_second: float) -> None:
         for number, name in plan:
+            await asyncio.sleep(max(0.0, started + number / per_second - time.monotonic()))
             try:
                 problem = await WAYS[name](self, f"n{number:06}")
             except (httpx.HTTPError, LookupError, TypeError, ValueError) as error:
