@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .. import error_bodies, errors
+from .instead import UNREADABLE, reported, unreadable
 from .shape import read_usage
 from .wire import ChatChunk, CompletionChunk
 
@@ -14,8 +14,6 @@ Chunk = TypeVar("Chunk", ChatChunk, CompletionChunk)
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(kind, strict=False) for kind in (ChatChunk, CompletionChunk)
 }
-
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode(data: bytes, kind: type[Chunk]) -> Chunk:
@@ -27,10 +25,10 @@ def decode(data: bytes, kind: type[Chunk]) -> Chunk:
     """
     try:
         answer: Chunk = _decoders[kind].decode(data)
-    except _UNREADABLE as error:
-        raise _unreadable(data, error) from error
+    except UNREADABLE as error:
+        raise unreadable(data, error) from error
     if answer.error:
-        raise _reported(data)
+        raise reported(data, "choices")
     return answer
 
 
@@ -44,22 +42,5 @@ def decode_chunk(data: bytes, kind: type[Chunk]) -> Chunk:
     if chunk.usage is not None:
         chunk.usage = read_usage(chunk.usage)
     if chunk.choices is None and chunk.usage is None:
-        raise _reported(data)
+        raise reported(data, "choices")
     return chunk
-
-
-def _unreadable(data: bytes, error: Exception) -> errors.ServerError:
-    return errors.malformed(
-        f"The NIM's answer cannot be read: {error}. It begins with {data[:80]!r}."
-    )
-
-
-def _reported(data: bytes) -> errors.NIMError:
-    """Make the error for JSON that is an error report, or nothing known."""
-    try:
-        body = msgspec.json.decode(data)
-    except _UNREADABLE as error:  # the decoder of structs passes over what it has no field for
-        return _unreadable(data, error)
-    if not error_bodies.message_in(body):
-        return errors.malformed(f"The NIM sent an answer without choices: {data[:80]!r}.")
-    return errors.from_report(body)

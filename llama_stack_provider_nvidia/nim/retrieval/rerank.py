@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from .. import error_bodies, errors
+from .. import errors
+from ..answers.instead import UNREADABLE, reported, unreadable
 from ..dialect import Dialect
 from ..errors import invalid
 from .contents import Content
@@ -209,7 +210,6 @@ class _Answer(msgspec.Struct, gc=False):
 
 
 _decoder = msgspec.json.Decoder(_Answer | list[_Place], strict=False)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode_ranking(data: bytes, count: int) -> list[Ranked]:
@@ -221,14 +221,12 @@ def decode_ranking(data: bytes, count: int) -> list[Ranked]:
     """
     try:
         answer = _decoder.decode(data)
-    except _UNREADABLE as error:
-        raise errors.malformed(
-            f"The NIM's answer cannot be read: {error}. It begins with {data[:80]!r}."
-        ) from None
+    except UNREADABLE as error:
+        raise unreadable(data, error) from None
     if isinstance(answer, _Answer):
         places = answer.results if answer.rankings is None else answer.rankings
         if answer.error or places is None:
-            raise _without_ranking(data)
+            raise reported(data, "a ranking")
     else:
         places = answer  # SGLang's bare list
     if sorted(place.index for place in places) != list(range(count)):
@@ -242,16 +240,6 @@ def _score(place: _Place) -> float:
     if score is None or not math.isfinite(score):
         raise errors.malformed(f"The NIM gave passage {place.index} no score.")
     return score
-
-
-def _without_ranking(data: bytes) -> errors.NIMError:
-    try:
-        body = msgspec.json.decode(data)
-    except _UNREADABLE:  # the decoder of structs passes over what it has no field for
-        body = None
-    if error_bodies.message_in(body):
-        return errors.from_report(body)
-    return errors.malformed(f"The NIM sent an answer without a ranking: {data[:80]!r}.")
 
 
 def in_order(parts: Iterable[tuple[int, Iterable[Ranked]]], top: int | None) -> list[Ranked]:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from .. import error_bodies, errors
+from .. import errors
+from ..answers.instead import UNREADABLE, reported, unreadable
 from ..answers.shape import read_usage
 from .finite import all_finite, base64_finite, unpacked
 
@@ -37,7 +38,6 @@ _decoder = msgspec.json.Decoder(_Answer)
 _lax = msgspec.json.Decoder(_Answer, strict=False)
 # JSON has no such numbers, but writers do.
 _NO_NUMBER = re.compile(rb"[\[,:]\s*(-?Infinity|NaN|null)\b")
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Embedded(NamedTuple):
@@ -61,7 +61,7 @@ def decode_vectors(data: bytes, count: int) -> Embedded:
     """
     answer, strict = _decoded(data)
     if answer.error or answer.data is None:
-        raise _without_data(data)
+        raise reported(data, "embeddings")
     entries = answer.data
     if len(entries) != count:
         raise errors.malformed(f"The NIM sent {len(entries)} embeddings for {count} inputs.")
@@ -87,11 +87,11 @@ def _decoded(data: bytes) -> tuple[_Answer, bool]:
         return _decoder.decode(data), True
     except msgspec.ValidationError:
         pass  # the other decoder takes more
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _unreadable(data, error) from None
     try:
         return _lax.decode(data), False
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _unreadable(data, error) from None
 
 
@@ -100,9 +100,7 @@ def _unreadable(data: bytes, error: Exception) -> errors.ServerError:
         (match := _NO_NUMBER.search(data)) and (match[1] != b"null" or "null" in str(error))
     ):
         return _not_finite("")
-    return errors.malformed(
-        f"The NIM's answer cannot be read: {error}. It begins with {data[:80]!r}."
-    )
+    return unreadable(data, error)
 
 
 def _not_finite(which: str) -> errors.ServerError:
@@ -111,16 +109,6 @@ def _not_finite(which: str) -> errors.ServerError:
         "or null. The model failed on that input: send it alone to make sure, change it, and look "
         "at the NIM's log."
     )
-
-
-def _without_data(data: bytes) -> errors.NIMError:
-    try:
-        body = msgspec.json.decode(data)
-    except _UNREADABLE:  # the decoder of structs passes over what it has no field for
-        body = None
-    if error_bodies.message_in(body):
-        return errors.from_report(body)
-    return errors.malformed(f"The NIM sent an answer without embeddings: {data[:80]!r}.")
 
 
 def merged(parts: Sequence[Embedded]) -> Embedded:
