@@ -18,7 +18,7 @@ from llama_stack_provider_nvidia.nim.retrieval.vectors import (
 )
 
 NAN, INF = float("nan"), float("inf")
-FLOATS = st.lists(st.floats(width=32, allow_nan=False), max_size=20)
+FLOATS = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=20)
 
 
 def dumped(value):
@@ -113,6 +113,12 @@ def test_what_has_the_form_that_is_wanted_is_left_alone():
     numbers = [1.0]
     assert as_numbers(numbers) is numbers
     assert as_base64("AAAA") == "AAAA"
+
+
+@pytest.mark.parametrize("number", [1e39, -1e300])
+def test_what_32_bits_cannot_hold_is_no_infinity(number: float) -> None:
+    with pytest.raises(errors.ServerError, match="`encoding_format` float"):
+        as_base64([0.5, number])
 
 
 @given(st.lists(st.tuples(st.lists(FLOATS, min_size=1), st.integers(0, 9)), min_size=1))

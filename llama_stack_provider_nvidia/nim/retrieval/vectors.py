@@ -131,10 +131,19 @@ def as_numbers(vector: Vector) -> list[float]:
 
 
 def as_base64(vector: Vector) -> str:
-    """Give a vector as OpenAI's API writes it where base64 is asked for."""
+    """Give a vector as OpenAI's API writes it where base64 is asked for: in 32-bit floats.
+
+    Raises:
+        ServerError: A number is too large for that.
+    """
     if isinstance(vector, str):
         return vector
     numbers = array("f", vector)
+    if not all_finite(numbers):
+        raise errors.ServerError(
+            "The NIM sent an embedding with a number that base64 of 32-bit floats cannot hold: "
+            "ask for `encoding_format` float."
+        )
     if sys.byteorder == "big":
         numbers.byteswap()
     return base64.b64encode(numbers.tobytes()).decode()
