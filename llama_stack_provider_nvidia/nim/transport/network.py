@@ -183,7 +183,10 @@ class LimitsConfig(_Strict):
         default=1000, ge=1, description="At the same time. A request beyond it waits."
     )
     max_keepalive_connections: int | None = Field(
-        default=100, ge=0, description="Kept open for the next request."
+        default=100,
+        ge=0,
+        description="Kept open for the next request. While more are open, busy ones among them, "
+        "one that becomes free is closed: httpcore counts so.",
     )
     keepalive_expiry: float | None = Field(
         default=4,
