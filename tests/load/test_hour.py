@@ -11,7 +11,7 @@ from . import records
 from .conftest import SCALE, Rig, http_client, rig
 from .mix import Mix
 from .nim_process import NIMProcess
-from .observed import growth, memory, settled
+from .observed import growth, memory, resting, settled
 
 pytestmark = pytest.mark.server
 
@@ -50,8 +50,7 @@ async def test_an_hour_of_traffic(hasty: Rig) -> None:
             assert await mix.whole("n0") == ""
 
         mix = Mix(hasty, http, nim)
-        await nudge()
-        before = hasty.look()
+        before = await resting(hasty.look, nudge)
         started = time.monotonic()
         watching = asyncio.create_task(sample())
         await mix.run(REQUESTS, AT_ONCE, PER_SECOND)

@@ -11,7 +11,7 @@ from llama_stack_provider_nvidia import stack
 from . import records
 from .answers import ENDS, Answer, Tally, compare
 from .conftest import SCALE, Rig
-from .observed import settled
+from .observed import resting, settled
 
 pytestmark = pytest.mark.server
 
@@ -60,8 +60,7 @@ async def test_every_token_arrives_in_its_own_stream(loaded: Rig, http: httpx.As
         answer = await loaded.client(http).ask("hello", stream=True)
         assert answer.looks_complete, answer
 
-    await nudge()
-    before = loaded.look()
+    before = await resting(loaded.look, nudge)
     after = [before]
     tally = Tally()
     answers: dict[str, Answer] = {}
