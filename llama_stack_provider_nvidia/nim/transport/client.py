@@ -110,7 +110,10 @@ class ClientPool:
 
     def lease(self, key: str | None) -> Lease:
         """Give the running loop's client for a key; None is for a NIM that needs no key."""
-        entries = self._by_loop.setdefault(asyncio.get_running_loop(), OrderedDict())
+        loop = asyncio.get_running_loop()
+        if loop not in self._by_loop:
+            self._forget_ended()
+        entries = self._by_loop.setdefault(loop, OrderedDict())
         entry = entries.get(key)
         if entry is None:
             entry = entries[key] = _Entry(self._make(key))
@@ -123,8 +126,13 @@ class ClientPool:
             entries.move_to_end(key)
         return Lease(entry)
 
+    def _forget_ended(self) -> None:
+        # Open connections hold on to their loop, and so the weak reference never ends by itself.
+        for ended in [loop for loop in self._by_loop if loop.is_closed()]:
+            del self._by_loop[ended]
+
     async def aclose(self) -> None:
-        """Close the running loop's clients. Those of other loops went with their loops."""
+        """Close the running loop's clients. Those of ended loops cannot be closed any more."""
         entries = self._by_loop.pop(asyncio.get_running_loop(), None)
         for entry in entries.values() if entries else ():
             await entry.client.close()
