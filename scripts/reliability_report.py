@@ -174,11 +174,16 @@ def _cell(found: Mapping[str, int]) -> str:
     )
 
 
+def _in_line(text: str) -> str:
+    """Make text fit between backticks."""
+    return " ".join(text.replace("`", "'").split())
+
+
 def examples(faults: Record) -> str:
     """One case of each outcome that is no good, per fault."""
     titles = {"ours": "this provider", "builtin": "built-in"}
     lines = [
-        f"- `{name}`, {titles[provider]}, {outcome}: `{said.replace('`', chr(39))}`\n"
+        f"- `{name}`, {titles[provider]}, {outcome}: `{_in_line(said)}`\n"
         for name, found in faults["faults"].items()
         for provider in titles
         for outcome, said in sorted(found[provider]["examples"].items())

@@ -30,7 +30,7 @@ AFTER_S = 3.0
 # Three tries with 0.5 and 1 seconds between, and time for a server with much to do.
 LIMIT_S = 5.0
 # A try that is just waiting for its next second, and an answer among those of all the others, which
-# start at once: 0.5 to 2.9 s on two cores.
+# start at once: 0.1 to 2.9 s on two cores.
 BACK_S = 5.0
 STOP_S = 1.0
 
