@@ -1,4 +1,4 @@
-"""Bad input for everything that reads what others wrote: `make fuzz`.
+"""Fuzz tests of everything that reads foreign input: `make fuzz`.
 
 A target is a module of `fuzz.targets` with a function `check(data)` and a list `SEEDS`. `check`
 makes of any bytes an input of what it tests, and fails on what must not be: an exception that is

@@ -1,5 +1,5 @@
 # ruff: noqa: T201
-"""Feeds the targets: `python -m fuzz --seconds 60 [target ...]`, in the fuzzer's environment.
+"""Run fuzz targets: `python -m fuzz --seconds 60 [target ...]`, in the fuzzer's environment.
 
 All is imported once, with its branches counted. Each target then runs in a process of its own,
 which a slow input, or one that takes too much memory, ends.

@@ -1,4 +1,4 @@
-"""Chunks of streams, and whole answers, as a NIM might send them."""
+"""Generators of chunks and whole responses, as a NIM might send them."""
 
 import json
 from typing import Any

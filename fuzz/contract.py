@@ -1,5 +1,5 @@
 # ruff: noqa: T201
-"""Holds the emulator to its OpenAPI document: `python -m fuzz.contract --seconds 10`.
+"""Check the emulator against its OpenAPI document: `python -m fuzz.contract --seconds 10`.
 
 schemathesis makes requests from the document of each dialect: some that it allows, some that it
 does not. No answer may be a 5xx, and each agrees with the document. That what it forbids is
@@ -17,14 +17,14 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from nim_emulator.dialect import Dialect
+from nim_emulator.dialects import DIALECTS
+from nim_emulator.openapi import document
+from nim_emulator.retrieval_models import Kind
 from schemathesis import checks
 from schemathesis.core.failures import FailureGroup
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
-from llama_stack_provider_nvidia.emulator.dialect import Dialect
-from llama_stack_provider_nvidia.emulator.dialects import DIALECTS
-from llama_stack_provider_nvidia.emulator.openapi import document
-from llama_stack_provider_nvidia.emulator.retrieval.table import Kind
+from nim_emulator import EmulatorServer
 
 _CHECKS = [
     checks.not_a_server_error,

@@ -1,4 +1,4 @@
-"""From bytes to decisions: what a fuzzer changes a byte of makes another input of the same kind."""
+"""Decoder of a fuzzer's bytes into decisions, so that every mutation is a valid input."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar

@@ -1,25 +1,34 @@
 """NVIDIA NIM inference provider for Llama Stack."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .adapter import NVIDIAInferenceAdapter
+    from .config import NVIDIAConfig
+
+__all__ = ["__version__", "get_adapter_impl"]
 
 
-async def get_adapter_impl(config: Any, deps: dict[Any, Any]) -> Any:
-    """Make the provider: Llama Stack's entry point for a remote provider.
+async def get_adapter_impl(
+    config: "NVIDIAConfig", deps: Mapping[Any, object]
+) -> "NVIDIAInferenceAdapter":
+    """Return the provider: Llama Stack's entry point for a remote provider.
 
     Args:
-        config: The ``NVIDIAConfig`` made from the run.yaml entry.
+        config: Made from the run.yaml entry.
         deps: The stack's other APIs; of these, telemetry matters where there is any.
 
     Returns:
-        An initialized ``NVIDIAInferenceAdapter``.
+        The initialized provider.
     """
     # Imported here, so that the command line works where no stack is installed.
     from .adapter import NVIDIAInferenceAdapter
-    from .token_counts import counter
+    from .stack.token_counting import token_usage_recorded
 
     adapter = NVIDIAInferenceAdapter(config)
-    adapter.counts_tokens = counter(deps)
+    adapter.counts_tokens = token_usage_recorded(deps)
     await adapter.initialize()
     return adapter

@@ -1,4 +1,4 @@
-"""The provider: its life, its health and its models. The calls are in the classes it joins."""
+"""The inference adapter: lifecycle and health, joined with the methods of ``api``."""
 
 import asyncio
 import contextlib
@@ -6,32 +6,43 @@ import logging
 from typing import Any
 
 from . import stack
-from .anthropic_api import AnthropicMethods
-from .models_api import ModelMethods
+from .api.anthropic import AnthropicMixin
+from .api.embeddings_rerank import EmbeddingsRerankMixin
+from .api.model_registry import ModelRegistryMixin
+from .api.openai import OpenAIMixin
 from .nim.endpoint import Endpoint
 from .nim.errors import NIMError
 
-if stack.NATIVE:
-    from .native import NativeMethods as _Native
-else:
-    from .retrieval import RetrievalMethods as _Native
+__all__ = ["NVIDIAInferenceAdapter"]
 
 logger = logging.getLogger(__name__)
 
+stack.tie_errors()
+
+# The calls that only some releases have are joined where the protocol has them.
+_OPTIONAL: list[type] = []
+if stack.NATIVE:
+    from .api.native import NativeMixin
+
+    _OPTIONAL.append(NativeMixin)
+if stack.ANTHROPIC:
+    _OPTIONAL.append(AnthropicMixin)
+
 
 class NVIDIAInferenceAdapter(
-    AnthropicMethods,
-    ModelMethods,
-    _Native,
-    stack.Protocol,  # type: ignore[misc]
+    OpenAIMixin,
+    EmbeddingsRerankMixin,
+    ModelRegistryMixin,
+    *_OPTIONAL,  # type: ignore[misc]
+    stack.protocol_base(),  # type: ignore[misc]
 ):
     """Carries every inference call of a Llama Stack server to a NIM."""
 
     async def initialize(self) -> None:
-        """Find out which NIMs answer. One that is down does not stop the stack."""
-        await asyncio.gather(*(self._greet(endpoint) for endpoint in self.endpoints))
+        """Detect what each endpoint is. One that is down does not stop the stack."""
+        await asyncio.gather(*(self._detect(endpoint) for endpoint in self.endpoints))
 
-    async def _greet(self, endpoint: Endpoint) -> None:
+    async def _detect(self, endpoint: Endpoint) -> None:
         finding = await endpoint.finding()
         if len(self.endpoints) > 1:  # what each lists decides where requests go
             with contextlib.suppress(NIMError):
@@ -44,8 +55,9 @@ class NVIDIAInferenceAdapter(
             )
         if not endpoint.checks_certificates:
             logger.warning(
-                "The certificate of %s is not checked (network.tls.verify is false): anybody on "
-                "the way can read keys and answers. Name the CA's file there instead.",
+                "TLS certificate verification is off for %s (network.tls.verify is false): "
+                "anybody on the way can read keys and responses. Name the CA's file there "
+                "instead.",
                 endpoint.url,
             )
 
@@ -54,7 +66,7 @@ class NVIDIAInferenceAdapter(
         await asyncio.gather(*(endpoint.aclose() for endpoint in self.endpoints))
 
     async def health(self) -> dict[str, Any]:
-        """Tell the stack whether the NIMs are ready to answer.
+        """Report whether the NIMs can take requests.
 
         Returns:
             ``status`` and ``message`` as the stack reads them. Below ``endpoints``, for each NIM:

@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from .stack import provider_spec
-from .token_counts import declared
+from .stack.registration import provider_spec
+from .stack.token_counting import add_telemetry_dependency
+
+__all__ = ["MODULE", "get_provider_spec"]
 
 MODULE = "llama_stack_provider_nvidia"
 
 
 def get_provider_spec() -> Any:
-    """Describe this provider to the stack.
+    """Return this provider's spec for the stack.
 
     Llama Stack imports ``<module>.provider`` and calls this function. The spec
     takes the place of the built-in ``remote::nvidia``.
@@ -24,4 +26,4 @@ def get_provider_spec() -> Any:
         provider_data_validator=f"{MODULE}.config.NVIDIAProviderDataValidator",
         pip_packages=[MODULE],
     )
-    return declared(spec)
+    return add_telemetry_dependency(spec)

@@ -1,4 +1,4 @@
-"""Checks the pinned packages: that they go together, and that none is known to be vulnerable.
+"""Check the pinned packages for conflicts and known vulnerabilities.
 
     python3 -m scripts.audit
 
@@ -13,22 +13,24 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts import env, interpreters, pip_settings
+from scripts import interpreters, pip_settings, venvs
 from scripts.phases import PhaseError
 
-PINS = env.ROOT / "constraints" / "audit.txt"
+PINS = venvs.ROOT / "constraints" / "audit.txt"
 
 
 def files() -> list[Path]:
     """The constraints files, each of which is one environment, or a part of one."""
-    found = sorted(env.ROOT.glob("constraints/*.txt"))
+    found = sorted(venvs.ROOT.glob("constraints/*.txt"))
     # What stands in overrides is never installed.
     return [path for path in found if not path.stem.endswith("-overrides")]
 
 
 def environments() -> list[Path]:
     """Python of each environment that is made, and has all that its packages need."""
-    made = (env.venv_python(path.parent) for path in sorted(env.ROOT.glob(".venvs/*/made-from")))
+    made = (
+        venvs.venv_python(path.parent) for path in sorted(venvs.ROOT.glob(".venvs/*/made-from"))
+    )
     return [python for python in made if python.exists()]
 
 
@@ -43,13 +45,13 @@ def main() -> int:
     environ = dict(os.environ)
     try:
         stack, found = interpreters.choose(environ)
-        inside = env.make(stack, found, environ)
-    except (env.EnvError, PhaseError, interpreters.NoInterpreterError) as error:
+        inside = venvs.make(stack, found, environ)
+    except (venvs.EnvError, PhaseError, interpreters.NoInterpreterError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     uv = [str(inside), "-m", "uv"]
     wells = [check(uv, python) for python in environments()]
-    settings = env.pip_config(inside, environ)
+    settings = venvs.pip_config(inside, environ)
     audit = [
         *(*uv, "tool", "run", "--quiet", *pip_settings.uv_flags(settings)),
         *("--constraints", str(PINS), "pip-audit", "--disable-pip"),
@@ -57,7 +59,7 @@ def main() -> int:
         *("--no-deps", "--strict"),
     ]
     for path in files():
-        print(f"\n{path.relative_to(env.ROOT)}", flush=True)
+        print(f"\n{path.relative_to(venvs.ROOT)}", flush=True)
         done = subprocess.run(
             [*audit, "-r", str(path)],
             env={**environ, **pip_settings.uv_environment(settings, environ)},

@@ -1,13 +1,15 @@
-"""Show the provider at work: a NIM, a Llama Stack server, and one request of each kind.
+"""The demo: a NIM, a Llama Stack server, and one request of each kind.
 
     make demo                                     an emulated NIM
     NVIDIA_API_KEY=nvapi-... make demo            NVIDIA's hosted catalogue
     NVIDIA_BASE_URL=http://host:8000 make demo    a NIM of your own
     NVIDIA_MODEL=meta/... make demo               a certain model of it
+    ENGINE=smollm2 make demo                      a real model in vLLM, on this machine's CPU
     STACK=0.7.3 make demo                         another release, by its own client
 
 Releases up to 0.2.24 are called by their native API, later ones by OpenAI's.
-Exits with 1 when any request fails or its answer is wrong.
+A small model is not asked for what it does not know: calling tools by itself. Exits with 1 when any
+request fails or its answer is wrong.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from scripts.model_choice import offered_model
 from scripts.stack_server import ServerError, tail
 
 REQUEST_SECONDS = 120.0
+NOT_OF_SMALL_MODELS = ("tool call and its result", "parallel tool calls, streamed")
 
 
 def run_step(console: Console, name: str, step: Step, client: Any, model: str) -> bool:
@@ -55,6 +58,8 @@ def demonstrate(console: Console) -> int:
         model = offered_model(client, live.nim, os.environ)
         console.print(f"Model        {model}\n", highlight=False)
         steps = demo_steps.STEPS if stack_client.is_native(client) else demo_openai.STEPS
+        if live.nim.engine:
+            steps = tuple((name, step) for name, step in steps if name not in NOT_OF_SMALL_MODELS)
         outcomes = [run_step(console, name, step, client, model) for name, step in steps]
         wrong = outcomes.count(False)
         if not wrong:

@@ -1,4 +1,4 @@
-"""The requests that the demo sends to a release from 0.3 on, which has OpenAI's API alone.
+"""Requests of the demo for releases from 0.3 on, which have OpenAI's API alone.
 
 The steps are as those of `scripts.demo_steps`.
 """

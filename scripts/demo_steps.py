@@ -1,4 +1,4 @@
-"""The requests that the demo sends, each with a check of its answer.
+"""Requests of the demo, each with a check of its response.
 
 A step takes a LlamaStackClient (whose types differ between releases, so it is
 not named) and the model id, and returns what to show. It raises

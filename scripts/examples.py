@@ -1,4 +1,4 @@
-"""The examples: an environment that adds LangChain and notebooks to a release's, and its use.
+"""Environment of the examples: a release's, with LangChain and notebooks added.
 
     python3 -m scripts.examples run -- pytest tests/examples
 
@@ -11,29 +11,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from scripts import env, interpreters, layer
+from scripts import interpreters, layer, venvs
 from scripts.phases import PhaseError
 
-PINS = env.ROOT / "constraints" / "examples.txt"
+PINS = venvs.ROOT / "constraints" / "examples.txt"
 DEFAULT_STACK = "0.7.3"
-
-
-def make(release: Path, environ: Mapping[str, str]) -> Path:
-    """Make the environment on top of a release's unless it is there; returns its Python.
-
-    Args:
-        release: Python of the release's environment.
-        environ: The environment variables for what is run.
-
-    Raises:
-        PhaseError: A step of the installation failed.
-    """
-    below = release.parent.parent
-    venv = below.with_name(f"examples-{below.name}")
-    return layer.make("LangChain and notebooks", venv, PINS, release, environ)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,13 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     environ["STACK"] = environ.get("STACK") or DEFAULT_STACK
     try:
         stack, python = interpreters.choose(environ)
-        release = env.make(stack, python, environ)
-        inside = make(release, environ)
-    except (env.EnvError, PhaseError, interpreters.NoInterpreterError) as error:
+        release = venvs.make(stack, python, environ)
+        inside = layer.beside("LangChain and notebooks", "examples", PINS, release, environ)
+    except (venvs.EnvError, PhaseError, interpreters.NoInterpreterError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     # The release's programs, such as its server and pytest, are found behind the layer's own.
-    return env.execute(options.words, env.activated(inside, env.activated(release, environ)))
+    return venvs.execute(options.words, venvs.activated(inside, venvs.activated(release, environ)))
 
 
 if __name__ == "__main__":

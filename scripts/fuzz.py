@@ -1,4 +1,4 @@
-"""The fuzzer: an environment that adds it to a release's, and a bounded run.
+"""Environment of the fuzzer, and a run of limited time.
 
     python3 -m scripts.fuzz --seconds 60 [target ...]
 
@@ -14,11 +14,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts import env, interpreters, layer
+from scripts import interpreters, layer, venvs
 from scripts.phases import PhaseError
 
-PINS = env.ROOT / "constraints" / "fuzz.txt"
-VENV = env.ROOT / ".venvs" / "fuzz"
+PINS = venvs.ROOT / "constraints" / "fuzz.txt"
+VENV = venvs.ROOT / ".venvs" / "fuzz"
 
 
 def make(release: Path, environ: Mapping[str, str]) -> Path:
@@ -39,12 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     environ = dict(os.environ)
     try:
         stack, python = interpreters.choose(environ)
-        inside = make(env.make(stack, python, environ), environ)
-    except (env.EnvError, PhaseError, interpreters.NoInterpreterError) as error:
+        inside = make(venvs.make(stack, python, environ), environ)
+    except (venvs.EnvError, PhaseError, interpreters.NoInterpreterError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     words = [str(inside), "-m", "fuzz", *(sys.argv[1:] if argv is None else argv)]
-    return env.execute(words, env.activated(inside, environ))
+    return venvs.execute(words, venvs.activated(inside, environ))
 
 
 if __name__ == "__main__":

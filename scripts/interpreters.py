@@ -1,4 +1,4 @@
-"""Which Llama Stack release to set up, and which Python can run it.
+"""Choice of the Llama Stack release to set up, and of a Python that can run it.
 
 Standard library only and free of new syntax: this runs on the bare machine's
 own Python, which may be older than any that Llama Stack accepts.
@@ -27,8 +27,10 @@ class Version(NamedTuple):
         return f"{self.major}.{self.minor}"
 
 
+# The newest release under the name of Llama Stack: what is set up unless STACK names another.
+NEWEST_STACK = "0.7.3"
 # 0.2.12 is the last release for Python 3.11; every later one requires 3.12.
-LAST_STACK_FOR_311 = (0, 2, 12)
+LAST_STACK_FOR_311 = "0.2.12"
 # The pins are tested on these. A newer Python is tried only when none of them is there.
 TESTED = (Version(3, 11), Version(3, 12), Version(3, 13))
 NEWEST_TRIED = Version(3, 15)
@@ -46,14 +48,15 @@ class NoInterpreterError(Exception):
 
 
 def default_stack(version: Version) -> str:
-    """The Llama Stack release that is set up on a Python when the user names none."""
-    return "0.2.12" if version < (3, 12) else "0.2.24"
+    """The newest Llama Stack release that is tested and runs on a Python."""
+    return LAST_STACK_FOR_311 if version < minimum_python(NEWEST_STACK) else NEWEST_STACK
 
 
 def minimum_python(stack: str) -> Version:
     """The oldest Python that release `stack` accepts."""
     release = releases.parse(stack)
-    old = release.project == "llama-stack" and release.numbers <= LAST_STACK_FOR_311
+    last = releases.parse(LAST_STACK_FOR_311).numbers
+    old = release.project == "llama-stack" and release.numbers <= last
     return Version(3, 11) if old else Version(3, 12)
 
 
@@ -154,32 +157,64 @@ def exactly(version: Version, environ: Mapping[str, str]) -> Interpreter:
     raise NoInterpreterError(message)
 
 
-def choose(environ: Mapping[str, str]) -> tuple[str, Interpreter]:
+def choose(
+    environ: Mapping[str, str], note: Callable[[str], object] = sys.stderr.write
+) -> tuple[str, Interpreter]:
     """The release and the Python that STACK, PYTHON and this machine lead to.
+
+    Without STACK, that is the newest release that any Python here can run.
+
+    Args:
+        environ: The environment variables.
+        note: Takes the line that says what a newer Python would give.
 
     Raises:
         NoInterpreterError: PYTHON does not run or is too old, or no suitable Python is here.
     """
-    named = environ.get("PYTHON")
-    if named:
-        path = shutil.which(named) or named
-        version = probe(path)
-        if version is None:
-            message = f"PYTHON={named} does not run; name a Python that does, or leave it out."
-            raise NoInterpreterError(message)
-        current = Interpreter(path, version)
-    else:
-        # Inside a virtual environment, the Python it was made from: `make` may replace the former.
-        base = getattr(sys, "_base_executable", None) or sys.executable
-        current = Interpreter(base, Version(*sys.version_info[:2]))
-    stack = environ.get("STACK") or default_stack(current.version)
-    if named:
-        if current.version < minimum_python(stack):
+    stack = environ.get("STACK")
+    if named := environ.get("PYTHON"):
+        python = _named(named)
+        stack = stack or default_stack(python.version)
+        if python.version < minimum_python(stack):
             message = (
                 f"{releases.parse(stack).title} needs Python {minimum_python(stack)} or later; "
-                f"PYTHON={named} is {current.version}."
+                f"PYTHON={named} is {python.version}."
             )
             raise NoInterpreterError(message)
-        return stack, current
+        _note_older(stack, environ, note)
+        return stack, python
+    # Inside a virtual environment, the Python it was made from: `make` may replace the former.
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    current = Interpreter(base, Version(*sys.version_info[:2]))
     root = pyenv_root(environ)
-    return stack, find(stack, current, lambda versions: candidates(versions, root))
+
+    def paths(versions: Sequence[Version]) -> Iterator[str]:
+        return candidates(versions, root)
+
+    if stack:
+        return stack, find(stack, current, paths, probe)
+    try:
+        return NEWEST_STACK, find(NEWEST_STACK, current, paths, probe)
+    except NoInterpreterError:
+        python = find(LAST_STACK_FOR_311, current, paths, probe)
+    _note_older(LAST_STACK_FOR_311, environ, note)
+    return LAST_STACK_FOR_311, python
+
+
+def _named(name: str) -> Interpreter:
+    """The Python that PYTHON names."""
+    path = shutil.which(name) or name
+    version = probe(path)
+    if version is None:
+        message = f"PYTHON={name} does not run; name a Python that does, or leave it out."
+        raise NoInterpreterError(message)
+    return Interpreter(path, version)
+
+
+def _note_older(stack: str, environ: Mapping[str, str], note: Callable[[str], object]) -> None:
+    """Say what a newer Python gives, unless the user chose the release."""
+    if stack == LAST_STACK_FOR_311 and not environ.get("STACK"):
+        note(
+            f"This uses Llama Stack {stack}, the last release for Python 3.11. With Python "
+            f"{minimum_python(NEWEST_STACK)} or later it would be {NEWEST_STACK}, the newest.\n"
+        )

@@ -1,4 +1,4 @@
-"""What a test run's JUnit report says. Standard library only."""
+"""Reader of JUnit reports. Standard library only."""
 
 from __future__ import annotations
 

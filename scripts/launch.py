@@ -1,4 +1,4 @@
-"""A NIM and a Llama Stack server in front of it, for as long as a `with` block lasts."""
+"""Context manager that runs a NIM and a Llama Stack server in front of it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from types import FrameType
 from rich.console import Console
 
 from scripts import stack_client
+from scripts.engine import running as engines
+from scripts.engine.kinds import KINDS
 from scripts.stack_server import ROOT, ServerError, StackServer, stop_process, tail
 
 HOSTED_URL = "https://integrate.api.nvidia.com/v1"
@@ -44,15 +46,22 @@ class Nim:
     Attributes:
         url: Its address as the user or the emulator gave it.
         emulated: Whether it is this package's emulator.
+        engine: The title of the real engine that runs on this machine, where one does.
     """
 
     url: str
     emulated: bool
+    engine: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The name for people."""
+        return self.engine or ("emulated" if self.emulated else "as set by the environment")
 
 
 @dataclass(frozen=True)
 class Running:
-    """What runs: the NIM, and the Llama Stack server in front of it."""
+    """The running NIM, and the Llama Stack server in front of it."""
 
     nim: Nim
     server: StackServer
@@ -123,6 +132,27 @@ def emulator(log_path: Path) -> Iterator[Nim]:
             process.stdout.close()
 
 
+@contextlib.contextmanager
+def real_engine(name: str, folder: Path) -> Iterator[Nim]:
+    """Run a real inference engine on a free port, installed first if need be.
+
+    Args:
+        name: As `scripts.engine.kinds` has it.
+        folder: For its log.
+
+    Raises:
+        ServerError: There is none of that name, or it did not come up.
+    """
+    if name not in KINDS:
+        message = f"ENGINE={name} is none of {', '.join(KINDS)}."
+        raise ServerError(message)
+    try:
+        with engines.running(KINDS[name].engine(folder)) as made:
+            yield Nim(made.url, emulated=False, engine=f"{KINDS[name].title}, on this machine")
+    except engines.EngineError as error:
+        raise ServerError(str(error)) from error
+
+
 def _emulator_url(process: subprocess.Popen[bytes], log_path: Path) -> str:
     """Wait for the line with the address; go on reading so the child never blocks on writing."""
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -157,7 +187,8 @@ def running(console: Console, name: str, *, port: int | None = None) -> Iterator
 
     Args:
         console: Where progress is shown.
-        name: What the logs under `var/` are called after.
+        name: What the logs under `var/` are called after, with the port where one is told: several
+            servers may run from one folder.
         port: The server's port; a free one unless told.
 
     Raises:
@@ -165,19 +196,23 @@ def running(console: Console, name: str, *, port: int | None = None) -> Iterator
     """
     logs = ROOT / "var"
     logs.mkdir(exist_ok=True)
+    if port is not None:
+        name = f"{name}-{port}"
     software = stack_client.installed_kind()
     version = installed(software.server)
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(tempfile.TemporaryDirectory(prefix="nim-demo-"))
         nim = named_nim(os.environ)
+        if nim is None and (chosen := os.environ.get("ENGINE")):
+            with working(console, "Starting a real engine, for up to a minute"):
+                nim = stack.enter_context(real_engine(chosen, logs / f"{name}-engine"))
         if nim is None:
             with working(console, "Starting an emulated NIM"):
                 nim = stack.enter_context(emulator(logs / f"{name}-nim.log"))
-        kind = "emulated" if nim.emulated else "as set by the environment"
-        console.print(f"NIM          {nim.url} ({kind})", soft_wrap=True, highlight=False)
+        console.print(f"NIM          {nim.url} ({nim.kind})", soft_wrap=True, highlight=False)
         server = StackServer(
             ROOT / (os.environ.get("RUN_YAML") or "run.yaml"),
-            env={"NVIDIA_BASE_URL": nim.url, "SQLITE_STORE_DIR": store},
+            env={**_plain_logs(), "NVIDIA_BASE_URL": nim.url, "SQLITE_STORE_DIR": store},
             port=port,
             log_path=logs / f"{name}-server.log",
         )
@@ -185,6 +220,12 @@ def running(console: Console, name: str, *, port: int | None = None) -> Iterator
             stack.enter_context(server)
         console.print(f"{software.title:<12} {server.url} (release {version})", highlight=False)
         yield Running(nim, server, version)
+
+
+def _plain_logs() -> dict[str, str]:
+    """Return variables that keep a server from drawing tracebacks, while it answers nobody."""
+    names = ("LLAMA_STACK_LOG_FORMAT", "OGX_LOG_FORMAT")
+    return {name: os.environ.get(name) or "json" for name in names}
 
 
 @contextlib.contextmanager

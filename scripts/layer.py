@@ -1,4 +1,4 @@
-"""Environments that lie on a release's own and add a few packages, which no server needs.
+"""Environments that extend a release's own by a few packages.
 
 What a layer holds is pinned in a constraints file of its own, the rest is the release's. Standard
 library only: this runs before anything is installed.
@@ -10,8 +10,18 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts import env, pip_settings
+from scripts import pip_settings, venvs
 from scripts.phases import Phases
+
+
+def beside(title: str, prefix: str, pins: Path, release: Path, environ: Mapping[str, str]) -> Path:
+    """Make a layer in a folder beside its release's, named after both; returns its Python.
+
+    Raises:
+        PhaseError: A step of the installation failed.
+    """
+    below = release.parent.parent
+    return make(title, below.with_name(f"{prefix}-{below.name}"), pins, release, environ)
 
 
 def make(title: str, venv: Path, pins: Path, release: Path, environ: Mapping[str, str]) -> Path:
@@ -28,17 +38,17 @@ def make(title: str, venv: Path, pins: Path, release: Path, environ: Mapping[str
         PhaseError: A step of the installation failed.
     """
     stamp = venv / "made-from"
-    inside = env.venv_python(venv)
+    inside = venvs.venv_python(venv)
     wanted = f"{release}\n{pins.read_text(encoding='utf-8')}"
     # A release's version has dots, which are no suffix.
-    with env.locked(venv.with_name(f"{venv.name}.lock")):
+    with venvs.locked(venv.with_name(f"{venv.name}.lock")):
         if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and inside.exists():
             return inside
         phases = Phases(venv.with_name(f"{venv.name}.log"))
         phases.note(f"Setting up {title} in .venvs/{venv.name}")
         making = [str(release), "-m", "venv", "--clear", "--without-pip", str(venv)]
         phases.run("making the environment", making, environ)
-        settings = env.pip_config(release, environ)
+        settings = venvs.pip_config(release, environ)
         phases.run(
             "installing",
             [

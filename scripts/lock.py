@@ -1,4 +1,4 @@
-"""Write the constraints file of a release: the newest versions that go together."""
+"""Write the constraints file of a release: the newest compatible versions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts import env, pip_settings, releases
+from scripts import pip_settings, releases, venvs
 from scripts.interpreters import Interpreter
 from scripts.phases import PhaseError, Phases
 
@@ -28,6 +28,10 @@ _NEEDS = {
 _CLIENTS = {"llama-stack-0.2.24": "0.2.23"}
 
 
+# What the extras name and this repository holds; it gets no pin.
+_LOCAL = (f"--editable {venvs.ROOT / 'nim_emulator'}",)
+
+
 def roots(stack: str) -> list[str]:
     """The requirements that a release adds to the package's own.
 
@@ -37,7 +41,7 @@ def roots(stack: str) -> list[str]:
     release = releases.parse(stack)
     name, version = release.project, release.version
     client = _CLIENTS.get(release.slug, version)
-    found = [f"{name}=={version}", f"{name}-client=={client}", *env.TOOLS]
+    found = [f"{name}=={version}", f"{name}-client=={client}", *venvs.TOOLS]
     if release.age >= releases.parse("0.4").age:
         found.append(f"{name}-api=={version}")
     return [*found, *_NEEDS.get(release.slug, ())]
@@ -60,23 +64,23 @@ def write(stack: str, python: Interpreter, environ: Mapping[str, str]) -> Path:
     Raises:
         PhaseError: The requirements do not go together, or the index is out of reach.
     """
-    target = env.constraints_path(stack)
+    target = venvs.constraints_path(stack)
     with tempfile.TemporaryDirectory() as scratch:
         venv = Path(scratch, "venv")
-        inside = env.venv_python(venv)
+        inside = venvs.venv_python(venv)
         phases = Phases(Path(scratch, "log"))
         phases.note(f"Pinning {releases.parse(stack).title} for Python {python.version}")
         phases.run("making an environment", [python.path, "-m", "venv", str(venv)], environ)
         phases.run("fetching uv", [str(inside), "-m", "pip", "install", "--quiet", "uv"], environ)
-        settings = env.pip_config(inside, environ)
+        settings = venvs.pip_config(inside, environ)
         wanted = Path(scratch, "wanted.in")
-        wanted.write_text("\n".join(roots(stack)), encoding="utf-8")
-        extras = [word for name in env.extras(stack).split(",") for word in ("--extra", name)]
+        wanted.write_text("\n".join([*roots(stack), *_LOCAL]), encoding="utf-8")
+        extras = [word for name in venvs.extras(stack).split(",") for word in ("--extra", name)]
         command = [
             *(str(inside), "-m", "uv", "pip", "compile", "--quiet", "--no-header"),
             *("--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
             *("--python", str(inside), *pip_settings.uv_flags(settings), *extras),
-            *(str(env.ROOT / "pyproject.toml"), str(wanted)),
+            *(str(venvs.ROOT / "pyproject.toml"), str(wanted)),
         ]
         done = subprocess.run(
             command,

@@ -1,8 +1,8 @@
-"""Test the package on every release it supports, each in an environment of its own.
+"""Test the package on every supported release, each in an environment of its own.
 
     make matrix                             all releases
     make matrix RELEASES="0.7.3 ogx-1.5.0"  some of them
-    make matrix EXCEPT=0.2.12               all but these
+    make matrix EXCEPT=0.7.3                not this one on its oldest Python, as `make test` does
 
 Prints a line as each release ends, a table at last, and exits with 1 when a test failed or a
 release could not be tested. The output of each is in var/matrix/. Standard library only.
@@ -20,15 +20,28 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import env, interpreters, junit, releases
+from scripts import interpreters, junit, releases, venvs
 from scripts.interpreters import NoInterpreterError, Version
 from scripts.phases import PhaseError, Phases
 from scripts.stack_server import stop_process, tail
 
 SUITE = "tests/matrix"
-# The native API on every NIM: on the last release that has it (`make test` does it on the first).
-NATIVE_SUITE = "tests/server"
-NATIVE_ON = "0.2.24"
+# All that runs on Llama Stack's code, on the first release: it has the native API, and `make test`
+# runs the rest.
+WHOLE = ("tests",)
+NOT_AGAIN = (
+    *("tests/capture", "tests/deploy", "tests/emulator"),
+    *(
+        f"tests/repo/test_{name}.py"
+        for name in (
+            *("demo", "deploy", "distributions", "install", "layer", "package_readme"),
+            *("pictures", "site", "workflows"),
+        )
+    ),
+)
+WHOLE_ON = ("0.2.12",)
+# What covers the code for the native API; `make coverage` joins it with that of `make test`.
+COVERED_ON = "0.2.12"
 # What the other NIMs take and give does not depend on the release: `make test` covers them.
 LEFT_OUT = (
     "(nim1-1.15 or vllm or nim2-sglang or hosted or dynamo or generic or fast_streams)"
@@ -38,13 +51,16 @@ LEFT_OUT = (
 ERROR_TABLE = "test_error_table"
 ERROR_TABLE_ON = ("0.2.12", "0.2.24", "0.7.3", "ogx-1.5.0")
 # What another Python than the oldest cannot change.
-SAME_ON_ANY_PYTHON = "test_conformance or test_tenants or test_init or test_error_table"
+SAME_ON_ANY_PYTHON = (
+    "test_conformance or test_tenants or test_init or test_error_table or test_distribution_files"
+)
 # Releases that are tested on this Python as well as on the oldest that they accept.
 ALSO_ON = {Version(3, 13): ("0.2.24", "0.7.3", "ogx-1.5.0")}
-LOGS = env.ROOT / "var" / "matrix"
+LOGS = venvs.ROOT / "var" / "matrix"
 # Requests of the tenants that share a server: `make load-test` sends 10,000.
 LOAD = {"LOAD_REQUESTS": "100"}
 SECONDS = 600
+WHOLE_SECONDS = 1800
 JOBS = 2
 
 
@@ -66,10 +82,25 @@ class Run:
         return LOGS / f"{releases.parse(self.stack).slug}-python{self.python}.log"
 
     @property
-    def suites(self) -> list[str]:
-        """The folders of its tests."""
-        first = self.python == interpreters.minimum_python(self.stack)
-        return [SUITE, NATIVE_SUITE] if first and self.stack == NATIVE_ON else [SUITE]
+    def is_whole(self) -> bool:
+        """Whether it runs the whole suite, alone on the machine."""
+        return self.stack in WHOLE_ON and self.python == interpreters.minimum_python(self.stack)
+
+    @property
+    def coverage(self) -> Path | None:
+        """Where its coverage is kept, if it is."""
+        return self.log.with_suffix(".coverage") if self.stack == COVERED_ON else None
+
+    @property
+    def arguments(self) -> list[str]:
+        """The words for pytest that name the tests to run."""
+        if not self.is_whole:
+            return [SUITE, "--no-cov", "-k", self.left_out]
+        counted = ["--cov", "--cov-report="] if self.coverage else ["--no-cov"]
+        # Two at a time take little more than one; a file's servers are its own.
+        ignored = [f"--ignore={path}" for path in NOT_AGAIN]
+        chosen = [*WHOLE, *ignored, "-m", "not engine and not deploy"]
+        return [*chosen, "-n", "2", "--dist", "loadfile", *counted]
 
     @property
     def left_out(self) -> str:
@@ -115,20 +146,21 @@ class Outcome:
 
 
 def runs(chosen: Sequence[str] = (), without: Sequence[str] = ()) -> list[Run]:
-    """What to test: every pinned release, or those chosen, oldest first.
+    """Return what to test: every pinned release, or those chosen, oldest first.
 
     Raises:
         EnvError: A release that was named has no pins.
     """
-    pinned = env.pinned()
+    pinned = venvs.pinned()
     if unknown := [name for name in (*chosen, *without) if name not in pinned]:
         message = f"There are no pins for {', '.join(unknown)}; there are for {', '.join(pinned)}."
-        raise env.EnvError(message)
+        raise venvs.EnvError(message)
     found = []
     for stack in pinned:
-        if stack in without or (chosen and stack not in chosen):
+        if chosen and stack not in chosen:
             continue
-        found.append(Run(stack, interpreters.minimum_python(stack)))
+        if stack not in without:
+            found.append(Run(stack, interpreters.minimum_python(stack)))
         found += [Run(stack, version) for version, also in ALSO_ON.items() if stack in also]
     return found
 
@@ -149,6 +181,11 @@ class Matrix:
 
     def test_all(self, wanted: Iterable[Run], jobs: int) -> list[Outcome]:
         """Test them all, and print a line as each ends."""
+        runs = list(wanted)
+        alone = [self._report(run, self._make(run)) for run in runs if run.is_whole]
+        return alone + self._together([run for run in runs if not run.is_whole], jobs)
+
+    def _together(self, wanted: Iterable[Run], jobs: int) -> list[Outcome]:
         with ThreadPoolExecutor(jobs) as pool:
             try:
                 # Environments are made here, one after the other, while tests run beside.
@@ -170,8 +207,8 @@ class Matrix:
         """The environment's Python, or why there is none."""
         try:
             python = interpreters.exactly(run.python, self._environ)
-            return env.make(run.stack, python, self._environ, _silent)
-        except (env.EnvError, PhaseError, NoInterpreterError) as error:
+            return venvs.make(run.stack, python, self._environ, _silent)
+        except (venvs.EnvError, PhaseError, NoInterpreterError) as error:
             return str(error)
 
     def _report(self, run: Run, made: Path | str) -> Outcome:
@@ -196,9 +233,13 @@ class Matrix:
 
     def _pytest(self, run: Run, python: Path, report: Path) -> int | None:
         run.log.parent.mkdir(parents=True, exist_ok=True)
-        command = [str(python), "-m", "pytest", *run.suites, f"--junit-xml={report}"]
+        command = [str(python), "-m", "pytest", *run.arguments, f"--junit-xml={report}"]
         # Their caches and coverage data would get into each other's way.
-        command += ["-p", "no:cacheprovider", "--no-cov", "-k", run.left_out]
+        command += ["-p", "no:cacheprovider"]
+        environ = {**LOAD, **self._environ}
+        if run.coverage:
+            run.coverage.unlink(missing_ok=True)
+            environ["COVERAGE_FILE"] = str(run.coverage)
         with run.log.open("wb") as log:
             with self._lock:
                 if self._stopped:
@@ -208,13 +249,13 @@ class Matrix:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    cwd=env.ROOT,
-                    env=env.activated(python, {**LOAD, **self._environ}),
+                    cwd=venvs.ROOT,
+                    env=venvs.activated(python, environ),
                     start_new_session=True,
                 )
                 self._children.add(child)
             try:
-                return child.wait(SECONDS)
+                return child.wait(WHOLE_SECONDS if run.is_whole else SECONDS)
             except subprocess.TimeoutExpired:
                 stop_process(child)
                 return child.returncode
@@ -241,7 +282,7 @@ def main() -> int:
         )
         jobs = int(environ.pop("JOBS", "") or min(JOBS, os.cpu_count() or 1))
         outcomes = Matrix(environ).test_all(wanted, jobs)
-    except (env.EnvError, ValueError) as error:
+    except (venvs.EnvError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

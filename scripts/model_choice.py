@@ -1,4 +1,4 @@
-"""Which model the demo calls."""
+"""Choice of the model that the demo calls."""
 
 from __future__ import annotations
 

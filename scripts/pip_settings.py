@@ -1,4 +1,4 @@
-"""The user's pip settings, carried over to uv.
+"""The user's pip settings, translated for uv.
 
 People behind a mirror or a proxy have told pip about it and expect `make` to obey.
 uv reads none of pip's files, so what matters is handed to it by its own variables

@@ -1,4 +1,4 @@
-"""The releases of Llama Stack and of OGX, its successor, and what this project calls them.
+"""Names of the releases of Llama Stack and of OGX, its successor.
 
 Standard library only and free of new syntax, like `scripts.interpreters`.
 """
@@ -29,7 +29,7 @@ class Release(NamedTuple):
 
     @property
     def stack(self) -> str:
-        """What STACK is set to for it: the bare version for Llama Stack."""
+        """The value of STACK for it: the bare version for Llama Stack."""
         return self.slug if self.project == "ogx" else self.version
 
     @property

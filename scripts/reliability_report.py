@@ -75,7 +75,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def load_table(records: Mapping[str, Record]) -> str:
-    """What was carried under load, and what was lost."""
+    """The requests that were carried under load, and those that were lost."""
     rows: list[tuple[object, ...]] = []
     for name in ("streams-native", "streams-openai"):
         one = records[name]

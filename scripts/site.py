@@ -18,13 +18,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts import env, interpreters, pip_settings
+from scripts import interpreters, pip_settings, venvs
 from scripts.interpreters import Interpreter
 from scripts.phases import PhaseError, Phases
 
-PINS = env.ROOT / "constraints" / "docs.txt"
-VENV = env.ROOT / ".venvs" / "docs"
-TARGET = env.ROOT / "var" / "site"
+PINS = venvs.ROOT / "constraints" / "docs.txt"
+VENV = venvs.ROOT / ".venvs" / "docs"
+TARGET = venvs.ROOT / "var" / "site"
 EXTRA = "docs"
 _HEADER = """\
 # What builds the documentation site and checks deploy/: complete, installed with --no-deps.
@@ -36,38 +36,41 @@ def requirements() -> list[str]:
     """The extra's requirements, as pyproject.toml has them."""
     import tomllib  # not in every Python that can find the one that is needed
 
-    project = tomllib.loads((env.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = tomllib.loads((venvs.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     found: list[str] = project["project"]["optional-dependencies"][EXTRA]
     return found
 
 
-def make(python: Interpreter, environ: Mapping[str, str]) -> Path:
-    """Make the tools' environment unless it is there and up to date; returns its Python.
+def make(
+    python: Interpreter, environ: Mapping[str, str], pins: Path = PINS, venv: Path = VENV
+) -> Path:
+    """Make an environment of tools unless it is there and up to date; returns its Python.
 
     Raises:
         PhaseError: A step of the installation failed.
     """
-    stamp = VENV / "made-from"
-    inside = env.venv_python(VENV)
-    wanted = env.fingerprint(python, PINS.read_bytes())
-    with env.locked(VENV.with_suffix(".lock")):
+    stamp = venv / "made-from"
+    inside = venvs.venv_python(venv)
+    wanted = venvs.fingerprint(python, pins.read_bytes())
+    with venvs.locked(venv.with_suffix(".lock")):
         if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and inside.exists():
             return inside
-        phases = Phases(VENV.with_suffix(".log"))
-        phases.note(f"Setting up the documentation's tools in .venvs/{VENV.name}")
+        phases = Phases(venv.with_suffix(".log"))
+        title = "the documentation's tools" if venv == VENV else "tools"
+        phases.note(f"Setting up {title} in .venvs/{venv.name}")
         phases.run(
-            "making the environment", [python.path, "-m", "venv", "--clear", str(VENV)], environ
+            "making the environment", [python.path, "-m", "venv", "--clear", str(venv)], environ
         )
-        _install(inside, phases, environ)
+        _install(inside, phases, environ, pins)
         stamp.write_text(wanted, encoding="utf-8")
     return inside
 
 
-def _install(inside: Path, phases: Phases, environ: Mapping[str, str]) -> None:
+def _install(inside: Path, phases: Phases, environ: Mapping[str, str], pins: Path) -> None:
     """Install the pins: with uv in seconds, or with pip where uv is not to be had."""
-    settings = env.pip_config(inside, environ)
-    uv = env.pin(PINS.read_text(encoding="utf-8"), "uv")
-    wanted = ["--no-deps", "-r", str(PINS)]
+    settings = venvs.pip_config(inside, environ)
+    uv = venvs.pin(pins.read_text(encoding="utf-8"), "uv")
+    wanted = ["--no-deps", "-r", str(pins)]
     try:
         fetch = [str(inside), "-m", "pip", "install", "--quiet", uv]
         phases.run("fetching the installer", fetch, environ)
@@ -92,11 +95,11 @@ def lock(python: Interpreter, environ: Mapping[str, str]) -> Path:
     """
     with tempfile.TemporaryDirectory() as scratch:
         venv = Path(scratch, "venv")
-        inside = env.venv_python(venv)
+        inside = venvs.venv_python(venv)
         phases = Phases(Path(scratch, "log"))
         phases.run("making an environment", [python.path, "-m", "venv", str(venv)], environ)
         phases.run("fetching uv", [str(inside), "-m", "pip", "install", "--quiet", "uv"], environ)
-        settings = env.pip_config(inside, environ)
+        settings = venvs.pip_config(inside, environ)
         done = subprocess.run(
             [
                 *(str(inside), "-m", "uv", "pip", "compile", "-", "--quiet", "--no-header"),
@@ -119,10 +122,10 @@ def lock(python: Interpreter, environ: Mapping[str, str]) -> Path:
 
 
 def build_command(python: Path, target: Path = TARGET) -> list[str]:
-    """What builds the site; a warning, such as a link to nowhere, ends it with status 1."""
+    """Return the command that builds the site; a warning, such as a dead link, makes it fail."""
     # Not --quiet: warnings that are not shown do not count.
     mkdocs = [str(python), "-m", "mkdocs", "build", "--strict"]
-    return [*mkdocs, "--config-file", str(env.ROOT / "mkdocs.yml"), "--site-dir", str(target)]
+    return [*mkdocs, "--config-file", str(venvs.ROOT / "mkdocs.yml"), "--site-dir", str(target)]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -151,12 +154,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\n{error}", file=sys.stderr)
         return 1
     if options.command == "run":
-        env.execute(options.words, env.activated(inside, environ))
+        venvs.execute(options.words, venvs.activated(inside, environ))
     # The theme advertises its successor otherwise.
     environ["NO_MKDOCS_2_WARNING"] = "1"
-    status = subprocess.run(build_command(inside), env=environ, check=False).returncode
+    # The hook of mkdocs.yml imports this project's scripts.
+    command = build_command(inside)
+    status = subprocess.run(command, cwd=venvs.ROOT, env=environ, check=False).returncode
     if not status:
-        print(f"The site is in {TARGET.relative_to(env.ROOT)}.")
+        print(f"The site is in {TARGET.relative_to(venvs.ROOT)}.")
     return status
 
 

@@ -1,4 +1,4 @@
-"""The client that was published with the installed server: Llama Stack's, or OGX's."""
+"""The client that belongs to the installed server: Llama Stack's, or OGX's."""
 
 from __future__ import annotations
 

@@ -18,9 +18,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TAIL_LINES = 30
@@ -46,7 +47,7 @@ def taken(port: int) -> bool:
 
 
 def run_command(python: Path) -> list[str]:
-    """What starts the server that is installed beside a Python: OGX, or else Llama Stack.
+    """Return what starts the server that is installed beside a Python: OGX, or else Llama Stack.
 
     The script beside the interpreter: the interpreter's own path may be a link elsewhere.
     """
@@ -76,6 +77,61 @@ def stop_process(process: subprocess.Popen[bytes], seconds: float = STOP_SECONDS
         break
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+class Child:
+    """A child that leads its own process group, and writes into a log.
+
+    Args:
+        title: What it is called in errors.
+        command: Its words.
+        log_path: The file for its output.
+        options: More for :class:`subprocess.Popen`.
+    """
+
+    def __init__(self, title: str, command: Sequence[str], log_path: Path, **options: Any) -> None:
+        self._title = title
+        self._log_path = log_path
+        with log_path.open("wb") as log:
+            self.process: subprocess.Popen[bytes] = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C is for the parent, which then stops the child in order.
+                start_new_session=True,
+                **options,
+            )
+
+    def wait_until(
+        self,
+        ready: Callable[[], bool],
+        seconds: float,
+        progress: Callable[[float], object] | None = None,
+    ) -> None:
+        """Return once it is ready; call `progress` with the seconds waited so far.
+
+        Raises:
+            ServerError: It ended, or was not ready in time.
+        """
+        started = time.monotonic()
+        while (waited := time.monotonic() - started) < seconds:
+            status = self.process.poll()
+            if status is not None:
+                raise ServerError(self._failure(f"ended with status {status}"))
+            if ready():
+                return
+            if progress:
+                progress(waited)
+            time.sleep(0.2)
+        raise ServerError(self._failure(f"did not answer within {seconds:.0f} s"))
+
+    def stop(self) -> None:
+        """Stop it and what it started."""
+        stop_process(self.process)
+
+    def _failure(self, what: str) -> str:
+        return f"{self._title} {what}. The end of its log:\n{tail(self._log_path)}"
 
 
 class StackServer:
@@ -113,7 +169,7 @@ class StackServer:
         self._progress = progress
         self._scratch = Path(tempfile.mkdtemp(prefix="llama-stack-"))
         self._env = {**os.environ, "SQLITE_STORE_DIR": str(self._scratch / "store"), **(env or {})}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self.port = port or free_port()
         self.log_path = Path(log_path) if log_path else self._scratch / "server.log"
         self.url = f"http://127.0.0.1:{self.port}"
@@ -121,10 +177,10 @@ class StackServer:
     @property
     def pid(self) -> int:
         """The server's process id, which is also that of its process group."""
-        if self._process is None:
+        if self._child is None:
             message = "the server has not been started"
             raise ServerError(message)
-        return self._process.pid
+        return self._child.process.pid
 
     def start(self) -> StackServer:
         """Start the server and return once it answers.
@@ -139,20 +195,16 @@ class StackServer:
         Path(self._env["SQLITE_STORE_DIR"]).mkdir(parents=True, exist_ok=True)
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         command = [*run_command(self._python), str(self._run_yaml)]
-        with self.log_path.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, "--port", str(self.port)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # run.yaml names the providers' folder relative to the repository.
-                cwd=ROOT,
-                env=self._env,
-                # Ctrl-C is for the parent, which then stops the server in order.
-                start_new_session=True,
-            )
+        self._child = Child(
+            "The Llama Stack server",
+            [*command, "--port", str(self.port)],
+            self.log_path,
+            # run.yaml names the providers' folder relative to the repository.
+            cwd=ROOT,
+            env=self._env,
+        )
         try:
-            self._wait()
+            self._child.wait_until(self._healthy, self._timeout, self._progress)
         except BaseException:
             self.stop()
             raise
@@ -160,15 +212,13 @@ class StackServer:
 
     def wait(self) -> int:
         """Block until the server ends by itself; returns its exit status."""
-        if self._process is None:
-            return 0
-        return self._process.wait()
+        return 0 if self._child is None else self._child.process.wait()
 
     def stop(self) -> None:
         """Stop the server if it runs; its temporary files go, the log with them if it is there."""
-        if self._process is not None:
-            stop_process(self._process)
-            self._process = None
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def __enter__(self) -> StackServer:
@@ -182,20 +232,6 @@ class StackServer:
     ) -> None:
         self.stop()
 
-    def _wait(self) -> None:
-        started = time.monotonic()
-        while (waited := time.monotonic() - started) < self._timeout:
-            assert self._process is not None
-            status = self._process.poll()
-            if status is not None:
-                raise ServerError(self._failure(f"ended with status {status}"))
-            if self._healthy():
-                return
-            if self._progress:
-                self._progress(waited)
-            time.sleep(0.2)
-        raise ServerError(self._failure(f"did not answer within {self._timeout:.0f} s"))
-
     def _healthy(self) -> bool:
         # No proxy: a proxy variable that misses 127.0.0.1 would hide the server.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -204,6 +240,3 @@ class StackServer:
                 return bool(answer.status == 200)
         except OSError:
             return False
-
-    def _failure(self, what: str) -> str:
-        return f"The Llama Stack server {what}. The end of its log:\n{tail(self.log_path)}"

@@ -1,9 +1,6 @@
-"""Whole answers: native and OpenAI-style, structured and raw."""
+"""Fuzz target: whole responses, native and OpenAI-style."""
 
 import contextlib
-
-from openai.types import Completion
-from openai.types.chat import ChatCompletion
 
 from fuzz import chunks
 from fuzz.source import Source
@@ -11,11 +8,10 @@ from llama_stack_provider_nvidia.convert import (
     convert_openai_chat_completion_choice,
     convert_openai_completion_choice,
 )
-from llama_stack_provider_nvidia.nim.answers.decode import decode_chunk
-from llama_stack_provider_nvidia.nim.answers.sdk import decode_answer
-from llama_stack_provider_nvidia.nim.answers.shape import check_whole
-from llama_stack_provider_nvidia.nim.answers.wire import ChatChunk, CompletionChunk
 from llama_stack_provider_nvidia.nim.errors import NIMError
+from llama_stack_provider_nvidia.nim.responses.normalize import check_whole
+from llama_stack_provider_nvidia.nim.responses.openai_codec import OpenAICodec
+from llama_stack_provider_nvidia.nim.responses.struct_codec import CHAT, COMPLETION
 
 SEEDS = [
     b'\x00{"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}',
@@ -36,7 +32,7 @@ def check(data: bytes) -> None:
     with contextlib.suppress(NIMError):
         _native(body, chat=chat)
     try:
-        answer = decode_answer(body, ChatCompletion if chat else Completion, "m")
+        answer = OpenAICodec("m", chat=chat).decode_response(body)
     except NIMError:
         return
     assert answer.model_dump_json()
@@ -44,12 +40,12 @@ def check(data: bytes) -> None:
 
 def _native(body: bytes, *, chat: bool) -> None:
     if chat:
-        answer = decode_chunk(body, ChatChunk)
+        answer = CHAT.decode_chunk(body)
         check_whole(answer.choices or (), 1)
         for choice in answer.choices or ():
             assert convert_openai_chat_completion_choice(choice).model_dump_json()
     else:
-        completion = decode_chunk(body, CompletionChunk)
+        completion = COMPLETION.decode_chunk(body)
         check_whole(completion.choices or (), 1)
         for one in completion.choices or ():
             assert convert_openai_completion_choice(one).model_dump_json()

@@ -1,8 +1,9 @@
-"""What a NIM says of itself: its models, its release, its OpenAPI document."""
+"""Fuzz target: a NIM's model list, version and OpenAPI document."""
 
 from fuzz.source import Source
-from llama_stack_provider_nvidia.nim.discovery.detect import Answer, Finding, detect
-from llama_stack_provider_nvidia.nim.discovery.models import parse_models
+from llama_stack_provider_nvidia.nim.discovery.dialect_rules import ProbeResponse, detect
+from llama_stack_provider_nvidia.nim.discovery.finding import Finding
+from llama_stack_provider_nvidia.nim.model_facts.model_ids import parse_models
 
 _KEYS = (
     *("data", "id", "created", "owned_by", "max_model_len", "parent", "release", "endpoints"),
@@ -16,11 +17,11 @@ SEEDS = [bytes(range(80)), bytes([1, 1, 2, 3, 1, 2, 0, 4, 2, 1, 4] * 6)]
 def check(data: bytes) -> None:
     """Answer each question with anything."""
     source = Source(data)
-    answers: dict[str, Answer] = {}
+    answers: dict[str, ProbeResponse] = {}
     step = detect(answers)
     while not isinstance(step, Finding):
         assert step not in answers
-        answers[step] = Answer(source.pick((200, 404, 500)), source.json(_KEYS, _WORDS))
+        answers[step] = ProbeResponse(source.pick((200, 404, 500)), source.json(_KEYS, _WORDS))
         step = detect(answers)
     for answer in answers.values():
         for entry in parse_models(answer.body):

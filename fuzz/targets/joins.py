@@ -1,24 +1,22 @@
-"""Joining chunks changes nothing of what they say."""
+"""Fuzz target: merged chunks say the same as single ones."""
 
 from typing import Any
 
-from openai.types.chat import ChatCompletionChunk
-
 from fuzz import chunks
 from fuzz.source import Source
-from llama_stack_provider_nvidia.nim.answers.coalesce import coalesce
-from llama_stack_provider_nvidia.nim.answers.decode import decode_chunk
-from llama_stack_provider_nvidia.nim.answers.reasoning import reasoning_of
-from llama_stack_provider_nvidia.nim.answers.sdk_chunks import ChunkReader
-from llama_stack_provider_nvidia.nim.answers.toolcalls import ToolCallAssembler
-from llama_stack_provider_nvidia.nim.answers.wire import ChatChunk
 from llama_stack_provider_nvidia.nim.errors import NIMError
+from llama_stack_provider_nvidia.nim.responses.chunk_merger import merge_chunks
+from llama_stack_provider_nvidia.nim.responses.normalize import reasoning_of
+from llama_stack_provider_nvidia.nim.responses.openai_codec import OpenAICodec
+from llama_stack_provider_nvidia.nim.responses.struct_codec import CHAT
+from llama_stack_provider_nvidia.nim.responses.structs import ChatChunk
+from llama_stack_provider_nvidia.nim.responses.tool_call_assembler import ToolCallAssembler
 
 SEEDS = [bytes([1, 0, 1, 0, 9, 9, 0, 0] * 12), bytes(range(250))]
 
 
 class _Told:
-    """What the chunks of a stream say: per choice, in runs of one kind."""
+    """The content of a stream's chunks: per choice, in runs of one kind."""
 
     def __init__(self) -> None:
         self._runs: dict[int, list[list[Any]]] = {}
@@ -70,7 +68,7 @@ class _Told:
 
 
 def _structs(bodies: list[bytes]) -> list[ChatChunk]:
-    return [decode_chunk(body, ChatChunk) for body in bodies]
+    return [CHAT.decode_chunk(body) for body in bodies]
 
 
 def _told(made: list[ChatChunk]) -> Any:
@@ -87,20 +85,20 @@ def check(data: bytes) -> None:
     while source and len(bodies) < 8:
         body = chunks.encoded(chunks.chunk(source))
         try:
-            decode_chunk(body, ChatChunk)
+            CHAT.decode_chunk(body)
         except NIMError:
             continue
         bodies.append(body)
     sizes = [1] * len(bodies)
     plain = _told(_structs(bodies))
-    joined = coalesce(_structs(bodies), sizes)
+    joined = merge_chunks(_structs(bodies), sizes)
     assert _told(joined) == plain, "structs"
-    reader = ChunkReader(ChatCompletionChunk, "m", "spare")
+    codec = OpenAICodec("m")
     try:
-        dicts = [reader.decode(body) for body in bodies]
+        dicts = [codec.decode_chunk(body) for body in bodies]
     except NIMError:
         return
     again = [chunks.encoded(body) for body in dicts]
     said = _told(_structs(again))
-    together = [chunks.encoded(body) for body in coalesce(dicts, sizes)]
+    together = [chunks.encoded(body) for body in merge_chunks(dicts, sizes)]
     assert _told(_structs(together)) == said, "dicts"

@@ -1,7 +1,8 @@
-"""Error bodies and headers: each becomes an error with a short, printable text."""
+"""Fuzz target: error bodies and headers."""
 
 from fuzz.source import Source
-from llama_stack_provider_nvidia.nim import error_bodies, errors
+from llama_stack_provider_nvidia.nim import errors
+from llama_stack_provider_nvidia.nim.errors import body as error_bodies
 from llama_stack_provider_nvidia.nim.transport.retry import retry_after
 
 _KEYS = ("error", "detail", "message", "title", "code", "status", "loc", "msg", "type", "object")

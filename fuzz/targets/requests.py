@@ -1,4 +1,4 @@
-"""Requests: converted and placed for every dialect, or refused by the field."""
+"""Fuzz target: requests, mapped for every dialect."""
 
 import contextlib
 from typing import Any
@@ -11,13 +11,14 @@ from llama_stack_provider_nvidia.convert import (
     convert_chat_completion_request,
     convert_completion_request,
 )
-from llama_stack_provider_nvidia.nim.answers.validation import constraint_of
 from llama_stack_provider_nvidia.nim.dialect import Dialect
 from llama_stack_provider_nvidia.nim.errors import NIMError
-from llama_stack_provider_nvidia.nim.requests.hosted import check_hosted
-from llama_stack_provider_nvidia.nim.requests.place import place
-from llama_stack_provider_nvidia.nim.requests.profiles import profile_of
-from llama_stack_provider_nvidia.nim.requests.thinking import apply_thinking
+from llama_stack_provider_nvidia.nim.model_facts.registry import profile_of
+from llama_stack_provider_nvidia.nim.requests.field_mapping import map_fields
+from llama_stack_provider_nvidia.nim.requests.hosted_rules import apply_hosted_rules
+from llama_stack_provider_nvidia.nim.requests.refusals import explain_refusal
+from llama_stack_provider_nvidia.nim.requests.thinking import apply_reasoning
+from llama_stack_provider_nvidia.nim.responses.output_guard import constraint_of
 
 _KEYS = (
     *("role", "content", "type", "text", "image", "url", "uri", "data", "call_id", "tool_name"),
@@ -99,11 +100,12 @@ def check(data: bytes) -> None:
     body |= body.pop("extra_body", None) or {} if isinstance(body.get("extra_body"), dict) else {}
     for dialect in Dialect:
         try:
-            placed = place(body, dialect)
+            placed = map_fields(body, dialect)
             profile = profile_of(str(body.get("model")))
-            placed = apply_thinking(placed, "on", profile, dialect)
+            placed = apply_reasoning(placed, "on", profile, dialect)
             if dialect is Dialect.HOSTED:
-                check_hosted(placed, profile)
+                placed = apply_hosted_rules(placed, profile)
+            explain_refusal(placed, profile, dialect)
         except NIMError:
             pass
     with contextlib.suppress(NIMError):

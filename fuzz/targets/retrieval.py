@@ -1,4 +1,4 @@
-"""Embeddings and rankings."""
+"""Fuzz target: embeddings and rankings."""
 
 import base64
 import contextlib
@@ -7,7 +7,7 @@ import math
 from fuzz import chunks
 from fuzz.source import Source
 from llama_stack_provider_nvidia.nim.errors import NIMError
-from llama_stack_provider_nvidia.nim.retrieval.rerank import decode_ranking
+from llama_stack_provider_nvidia.nim.retrieval.rerank_request import decode_ranking
 from llama_stack_provider_nvidia.nim.retrieval.vectors import (
     as_base64,
     as_numbers,

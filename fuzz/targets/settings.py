@@ -1,4 +1,4 @@
-"""run.yaml's block, from any YAML: usable in full, or refused by the key."""
+"""Fuzz target: the provider's settings from any YAML."""
 
 import httpx
 import openai
@@ -6,8 +6,11 @@ import yaml
 from pydantic import ValidationError
 
 from fuzz.source import Source
-from llama_stack_provider_nvidia.config import NVIDIAConfig, NVIDIAProviderDataValidator
-from llama_stack_provider_nvidia.endpoints import make_endpoints
+from llama_stack_provider_nvidia.config.endpoints import make_endpoints
+from llama_stack_provider_nvidia.config.provider import (
+    NVIDIAConfig,
+    NVIDIAProviderDataValidator,
+)
 
 _KEYS = (
     *NVIDIAConfig.model_fields,

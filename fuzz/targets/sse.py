@@ -1,7 +1,7 @@
-"""Bytes to events: however they are cut, the events are the same."""
+"""Fuzz target: server-sent events, however the bytes are cut."""
 
 from fuzz.source import Source
-from llama_stack_provider_nvidia.nim.answers.sse import SSEDecoder
+from llama_stack_provider_nvidia.nim.responses.sse import SSEDecoder
 
 SEEDS = [
     b"\x05data: {}\n\ndata: [DONE]\n\n",

@@ -1,4 +1,4 @@
-"""A response's bytes to chunks, with everything in between."""
+"""Fuzz target: the bytes of a stream, through all stages."""
 
 import asyncio
 import contextlib
@@ -8,11 +8,14 @@ import httpx
 
 from fuzz import chunks
 from fuzz.source import Source
-from llama_stack_provider_nvidia.convert.chat import convert_openai_chat_completion_stream
-from llama_stack_provider_nvidia.nim.answers.decode import decode_chunk
-from llama_stack_provider_nvidia.nim.answers.stream import chunks as read
-from llama_stack_provider_nvidia.nim.answers.wire import ChatChunk
+from llama_stack_provider_nvidia.convert.chat import ChatEvents
+from llama_stack_provider_nvidia.nim.completions import stream_completion
+from llama_stack_provider_nvidia.nim.dialect import Dialect
+from llama_stack_provider_nvidia.nim.discovery.finding import Finding
 from llama_stack_provider_nvidia.nim.errors import NIMError
+from llama_stack_provider_nvidia.nim.plan import plan_request
+from llama_stack_provider_nvidia.nim.responses.struct_codec import CHAT
+from llama_stack_provider_nvidia.nim.settings import Settings
 
 SEEDS = [
     b'\x00\x00data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}\n\n'
@@ -32,8 +35,10 @@ class _Body(httpx.AsyncByteStream):
 
 async def _read(pieces: list[bytes]) -> None:
     response = httpx.Response(200, stream=_Body(pieces), request=httpx.Request("POST", "http://n"))
-    stream = read(response, lambda data: decode_chunk(data, ChatChunk), model="m", endpoint="e")
-    async for _ in convert_openai_chat_completion_stream(stream):
+    body = {"model": "m", "messages": []}
+    plan = plan_request(body, Finding(Dialect.NIM1, "it is fuzzed"), Settings())
+    stream = stream_completion(response, plan, CHAT, endpoint="e", output=ChatEvents())
+    async for _ in stream:
         pass
 
 

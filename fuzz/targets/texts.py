@@ -1,8 +1,14 @@
-"""Thinking and tool calls within a text: however it is cut, the same is found."""
+"""Fuzz target: reasoning and tool calls in a text, however it is cut."""
 
 from fuzz.source import Source
-from llama_stack_provider_nvidia.nim.answers.reasoning import NativeText, ReasoningSplitter
-from llama_stack_provider_nvidia.nim.answers.texttools import Style, TextToolCalls
+from llama_stack_provider_nvidia.nim.responses.reasoning_parser import (
+    NativeText,
+    ReasoningSplitter,
+)
+from llama_stack_provider_nvidia.nim.responses.text_tool_call_parser import (
+    Style,
+    TextToolCalls,
+)
 
 _WORDS = (
     *(

@@ -1,11 +1,11 @@
-"""The assembler: no fragment is lost, whatever order they come in."""
+"""Fuzz target: fragments of tool calls, in any order."""
 
 from types import SimpleNamespace
 
 from fuzz.source import Source
 from llama_stack_provider_nvidia.convert.chat import parsed_call, parsed_delta
-from llama_stack_provider_nvidia.nim.answers.toolcalls import ToolCallAssembler
 from llama_stack_provider_nvidia.nim.errors import NIMError
+from llama_stack_provider_nvidia.nim.responses.tool_call_assembler import ToolCallAssembler
 
 _PIECES = ("", None, "{", '{"a": 1}', '"a": ', "1}", "null", '"{\\"a\\": 1}"', "[1]", {"a": 1}, {})
 SEEDS = [bytes([0, 1, 2, 1, 3, 0, 0, 1, 4]), bytes(range(60))]

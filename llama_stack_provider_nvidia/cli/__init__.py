@@ -1,4 +1,4 @@
-"""The command line ``llama-stack-nvidia``: a module for each command."""
+"""The command line ``llama-stack-nvidia``, with a module for each command."""
 
 from .app import app
 

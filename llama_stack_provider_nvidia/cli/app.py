@@ -1,4 +1,4 @@
-"""The commands, put together. What takes long to import is imported inside them."""
+"""The command line's commands; each imports slow modules when it runs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
-from . import chat, doctor, emulate, init, models, providers_dir, rerank
-from .common import examples, flowing
+from .._version import __version__
+from . import capture, chat, compare, doctor, emulate, init, models, providers_dir, rerank
+from .output import examples, paragraphs
 
 app = typer.Typer(
     name="llama-stack-nvidia",
@@ -19,6 +19,7 @@ app = typer.Typer(
         "llama-stack-nvidia init http://localhost:8000",
         "llama-stack-nvidia COMMAND --help",
     ),
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     # A traceback with local variables could show a key.
     pretty_exceptions_show_locals=False,
@@ -43,15 +44,16 @@ def main(
 ) -> None:
     """NVIDIA NIM inference provider for Llama Stack."""
     if ctx.invoked_subcommand != "emulate":
-        # What a server logs of failures, the commands say themselves.
-        log = logging.getLogger(__package__.partition(".")[0])
-        level = log.level
-        log.setLevel(logging.CRITICAL + 1)
-        ctx.call_on_close(lambda: log.setLevel(level))
+        # The commands print failures themselves; a stack may have set levels of single loggers.
+        before = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        ctx.call_on_close(lambda: logging.disable(before))
 
 
 for _function, _examples in (
     (doctor.doctor, doctor.EXAMPLES),
+    (capture.capture, capture.EXAMPLES),
+    (compare.compare, compare.EXAMPLES),
     (models.models, models.EXAMPLES),
     (init.init, init.EXAMPLES),
     (chat.chat, chat.EXAMPLES),
@@ -59,4 +61,8 @@ for _function, _examples in (
     (emulate.emulate, emulate.EXAMPLES),
     (providers_dir.providers_dir, providers_dir.EXAMPLES),
 ):
-    app.command(help=flowing(_function.__doc__), epilog=examples(*_examples))(_function)
+    app.command(
+        cls=emulate.EmulateCommand if _function is emulate.emulate else None,
+        help=paragraphs(_function.__doc__),
+        epilog=examples(*_examples),
+    )(_function)

@@ -1,4 +1,4 @@
-"""The command ``llama-stack-nvidia doctor``: what a NIM is, step by step."""
+"""The command ``llama-stack-nvidia doctor``: check a NIM step by step."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import FAILED, TARGET, subjects_of, target_of
+from .output import FAILED, USAGE, give_up
+from .targets import TARGET, Target, TargetError, contexts_of, read_target, target_name
 
 if TYPE_CHECKING:
-    from ..doctor.subject import Subject
-    from ..run_yaml.entries import Entry
-    from .report import Progress, Section
+    from ..doctor.context import CheckContext
+    from ..run_yaml.provider_entries import ProviderEntry
+    from .report import EndpointReport, Progress
 
 EXAMPLES = (
     "llama-stack-nvidia doctor http://localhost:8000",
@@ -28,119 +29,137 @@ def doctor(
         bool,
         typer.Option(
             "--probe",
-            help="Also try what the models can do: a few small requests, each for a chat, a "
-            "stream, tools, a JSON schema, log probabilities, a completion, embeddings and rerank.",
+            help="Also call the models: a few small requests, one each for a chat, a stream, "
+            "tools, a JSON schema, log probabilities, a completion, embeddings and rerank.",
         ),
     ] = False,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Id of a model to try; repeat it for one of each kind."),
+        typer.Option(help="Id of a model to call; repeat it for one of each kind."),
     ] = None,
-    timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds that one check may take.")
-    ] = 60.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that a check may take.")] = 60.0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document for machines.")
     ] = False,
 ) -> None:
-    """Check a NIM, or the NIMs of a run.yaml, and say what to do about what is wrong.
+    """Check a NIM, or the NIMs of a run.yaml, and say how to fix what is wrong.
 
-    Address, name, connection, certificate, key, liveness, readiness, generation and models, one
-    after the other. The key is read from NVIDIA_API_KEY or run.yaml, and never shown.
+    Checks address, host name, connection, certificate, key, liveness, readiness, kind of NIM and
+    models, one after the other. The key is read from NVIDIA_API_KEY or run.yaml and never shown.
 
-    Ends with status 0 if all is well, 1 if a check failed and 2 if it was called wrongly.
+    The exit status is 0 if no check failed, 1 if one did, and 2 if the command was called wrongly.
     """
     import asyncio
-    import json
 
-    from .. import __version__
     from .report import Progress, print_report
 
-    found = target_of(target)
-    progress = Progress(quiet=as_json)
-
-    async def run() -> list[Section]:
-        seen: list[Subject] = []
-        sections: list[Section] = []
-        for entry in found.entries:
-            looked = _Look(probe, model or [], timeout, alone=len(found.entries) == 1)
-            sections += await _examined(entry, looked, seen, progress)
-        return sections + _nowhere(model or [], seen)
-
-    with progress:
-        sections = asyncio.run(run())
-    ok = all(section.ok for section in sections)
+    options = _Options(probe, model or [], timeout)
+    with Progress(quiet=as_json) as progress:
+        progress.loading(target_name(target))
+        try:
+            found = read_target(target)
+        except TargetError as error:
+            if as_json:
+                _print_json(target_name(target), [], error=str(error))
+            give_up(str(error), USAGE)
+        reports = asyncio.run(_check(found, options, progress))
     if as_json:
-        document: dict[str, Any] = {
-            "target": found.name,
-            "version": __version__,
-            "ok": ok,
-            "endpoints": [section.to_dict() for section in sections],
-        }
-        typer.echo(json.dumps(document, indent=2))
+        _print_json(found.name, reports)
     else:
-        print_report(sections)
-    if not ok:
+        print_report(reports)
+    if not all(report.ok for report in reports):
         raise typer.Exit(FAILED)
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What the user wants looked at.
+class _Options:
+    """Options of the command.
 
     Attributes:
-        probe: The models, too.
-        wanted: Ids of those to try.
-        seconds: The most that one check may take.
-        alone: There is one provider.
+        probe: Call the models, too.
+        models: Ids of the models to call.
+        seconds: Time limit of each check.
     """
 
     probe: bool
-    wanted: list[str]
+    models: list[str]
     seconds: float
-    alone: bool
 
 
-async def _examined(
-    entry: Entry, look: _Look, seen: list[Subject], progress: Progress
-) -> list[Section]:
-    """Check the NIMs of one provider, and put them to those that were seen."""
+def _print_json(name: str, reports: list[EndpointReport], error: str | None = None) -> None:
+    import json
+
+    from .._version import __version__
+
+    document: dict[str, Any] = {
+        "target": name,
+        "version": __version__,
+        "ok": error is None and all(report.ok for report in reports),
+        "error": error,
+        "endpoints": [report.to_dict() for report in reports],
+    }
+    typer.echo(json.dumps(document, indent=2))
+
+
+async def _check(target: Target, options: _Options, progress: Progress) -> list[EndpointReport]:
+    checked: list[CheckContext] = []
+    reports: list[EndpointReport] = []
+    alone = len(target.entries) == 1
+    for entry in target.entries:
+        reports += await _check_provider(entry, options, checked, progress, alone=alone)
+    return reports + _missing_models(options.models, checked)
+
+
+async def _check_provider(
+    entry: ProviderEntry,
+    options: _Options,
+    checked: list[CheckContext],
+    progress: Progress,
+    *,
+    alone: bool,
+) -> list[EndpointReport]:
+    """Check the NIMs of one provider, and add them to those checked."""
     from ..doctor import configuration, connection, probes, service
-    from ..doctor.check import examine
-    from .report import Section
+    from ..doctor.check import run_checks
+    from ..doctor.results import not_run
+    from .report import EndpointReport
 
-    first = configuration.outcomes(entry)
-    if entry.config is None:
-        return [Section(entry.provider_id, "", "", first)]
-    checks = (*connection.CHECKS, *service.CHECKS, *(probes.CHECKS if look.probe else ()))
-    sections = []
-    for subject in subjects_of(entry.config, look.wanted, alone=look.alone):
-        name = subject.endpoint.name if subject.address.name else ""
-        section = Section(entry.provider_id, name, subject.endpoint.url, [*first])
-        progress.section(section.title)
-        for outcome in first:
-            progress.ended(outcome)
-        async for outcome in examine(
-            subject, checks, seconds=look.seconds, started=progress.started
+    checks = (*connection.CHECKS, *service.CHECKS, *(probes.CHECKS if options.probe else ()))
+    first = configuration.check_entry(entry)
+    if entry.config is None or entry.replaced:
+        reason = "the server ignores this entry" if entry.replaced else "configuration failed"
+        rows = [*first, *(not_run(check.name, reason) for check in checks)]
+        return [EndpointReport(entry.provider_id, "", "", rows)]
+    reports = []
+    for context in contexts_of(entry.config, options.models, alone=alone):
+        name = context.endpoint.name if context.address.name else ""
+        report = EndpointReport(entry.provider_id, name, context.endpoint.url, [*first])
+        progress.section(report.title)
+        for row in first:
+            progress.ended(row)
+        async for row in run_checks(
+            context, checks, seconds=options.seconds, started=progress.started
         ):
-            progress.ended(outcome)
-            section.outcomes.append(outcome)
-        await subject.endpoint.aclose()
-        sections.append(section)
-        seen.append(subject)
+            progress.ended(row)
+            report.checks.append(row)
+        await context.endpoint.aclose()
+        reports.append(report)
+        checked.append(context)
         first = []
-    return sections
+    return reports
 
 
-def _nowhere(wanted: list[str], seen: list[Subject]) -> list[Section]:
-    """Report the models that none of several NIMs has; of one alone, its own checks do."""
-    from ..doctor.outcome import Outcome, Status
-    from ..doctor.subject import unserved
-    from .report import Section
+def _missing_models(wanted: list[str], checked: list[CheckContext]) -> list[EndpointReport]:
+    """Report the models that none of several NIMs lists; one NIM's own checks report them."""
+    from ..doctor.context import unlisted_models
+    from ..doctor.results import CheckReport, Status
+    from .report import EndpointReport
 
-    missing = unserved(wanted, seen) if len(seen) > 1 else []
-    detail, remedy = "no NIM lists it", "`llama-stack-nvidia models` lists what there is."
+    missing = unlisted_models(wanted, checked) if len(checked) > 1 else []
+    detail, remedy = "no NIM lists it", "`llama-stack-nvidia models` lists the models."
     return [
-        Section("", f"--model {one}", "", [Outcome("models", Status.FAILED, detail, remedy)])
+        EndpointReport(
+            "", f"--model {one}", "", [CheckReport("models", Status.FAILED, detail, remedy)]
+        )
         for one in missing
     ]

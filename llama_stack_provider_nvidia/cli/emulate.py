@@ -1,203 +1,39 @@
-"""The command ``llama-stack-nvidia emulate``: a local NIM."""
+"""The command ``llama-stack-nvidia emulate``: runs the command ``nim-emulator``."""
 
 from __future__ import annotations
 
-import importlib.util
-import signal
-import threading
-from collections.abc import Iterable
-from enum import StrEnum
-from types import FrameType
-from typing import Annotated
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
-EXAMPLES = (
-    "llama-stack-nvidia emulate --dialect nim1 --port 8000",
-    "llama-stack-nvidia emulate --dialect retriever --port 8001",
-    "llama-stack-nvidia emulate --fault status:status=503,probability=0.1",
-)
+from .output import FAILED, give_up
 
-DIALECTS = (
-    *("nim1", "nim1-1.15", "nim2", "nim2-sglang", "retriever", "retriever1"),
-    *("hosted", "dynamo", "vllm", "generic"),
-)
-DIALECT_HELP = (
-    "What to speak: nim1 (NIM LLM 1.8), nim1-1.15, nim2 (NIM 2.x with vLLM), nim2-sglang (with "
-    "SGLang), retriever (NeMo Retriever NIM 2.x: embeddings and ranking), retriever1 (1.x), hosted "
-    "(NVIDIA's API catalogue), dynamo (NVIDIA Dynamo), vllm (plain vLLM) or generic (OpenAI's "
-    "fields only). nim1-1.8 and nim2-vllm are other names for nim1 and nim2."
-)
-_EMULATOR_MODULES = ("jsonschema", "rstr", "starlette", "uvicorn")
+EXAMPLES = ("llama-stack-nvidia emulate --dialect nim1 --port 8000",)
 
 
-class LogLevel(StrEnum):
-    """Levels of the emulator's log."""
+class EmulateCommand(TyperCommand):
+    """Hands arguments, help and completion to ``nim_emulator.cli``, imported when it is used."""
 
-    critical = "critical"
-    error = "error"
-    warning = "warning"
-    info = "info"
-    debug = "debug"
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Return the context of the emulator's own command.
 
-
-class ToolStreamName(StrEnum):
-    """Styles of streamed tool calls."""
-
-    fragments = "fragments"
-    whole = "whole"
-    two_part = "two-part"
-
-
-def _dialects(incomplete: str) -> list[str]:
-    return [name for name in DIALECTS if name.startswith(incomplete)]
-
-
-def emulate(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = 8000,
-    dialect: Annotated[str, typer.Option(help=DIALECT_HELP, autocompletion=_dialects)] = "nim2",
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Id of a served model; repeat for several. Ids of embedding and rerank models "
-            "are known as such. [default: meta/llama-3.1-8b-instruct; for retriever and "
-            "retriever1 an embedding and a rerank model]"
-        ),
-    ] = None,
-    adapter: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=MODEL",
-            help="LoRA adapter of a served model; repeat for several (nim and vllm dialects only).",
-        ),
-    ] = None,
-    api_key: Annotated[
-        str | None, typer.Option(help="Require this bearer key for inference.")
-    ] = None,
-    context: Annotated[
-        int, typer.Option(min=1, help="Context length of the models, in tokens.")
-    ] = 8192,
-    tokens_per_second: Annotated[
-        float | None, typer.Option(help="Rate of streams. [default: as fast as it goes]")
-    ] = None,
-    tool_stream: Annotated[
-        ToolStreamName | None,
-        typer.Option(help="How tool calls are streamed. [default: as the dialect does]"),
-    ] = None,
-    release: Annotated[
-        str | None,
-        typer.Option(help="What the version route says. [default: as the dialect does]"),
-    ] = None,
-    done: Annotated[bool, typer.Option(help="End streams with [DONE].")] = True,
-    polls: Annotated[
-        int,
-        typer.Option(min=0, help="Times that an answer to be fetched is not ready (hosted only)."),
-    ] = 1,
-    max_batch: Annotated[
-        int,
-        typer.Option(min=1, help="Most texts per embedding request (retriever and hosted only)."),
-    ] = 1024,
-    tool_parser: Annotated[
-        bool,
-        typer.Option(help="Without it, nim1, nim2 and vllm refuse the tool choice auto."),
-    ] = True,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME[:PARAMETER=VALUE,...]",
-            help="Answer all requests with a fault, such as stall:after=3 or "
-            "status:status=429,probability=0.1; repeat for several. docs/emulator.md has the list.",
-        ),
-    ] = None,
-    log_level: Annotated[
-        LogLevel, typer.Option(help="Level of the log; info logs each request.")
-    ] = LogLevel.warning,
-) -> None:
-    """Run a local NIM without a model or a GPU, for demos and tests.
-
-    It answers at /v1 like the chosen generation of NIM, with made-up but repeatable texts.
-    GET /emulator/requests shows what it was asked, POST /emulator/script sets replies, and
-    POST /emulator/faults orders faults.
-    """
-    missing = [name for name in _EMULATOR_MODULES if importlib.util.find_spec(name) is None]
-    if missing:
-        typer.echo(
-            f"The emulator needs {', '.join(missing)}. "
-            "Install it with: pip install 'llama-stack-provider-nvidia[emulator]'",
-            err=True,
-        )
-        raise typer.Exit(1)
-
-    import logging
-
-    from ..emulator import EmulatorServer
-    from ..emulator.faults import standing
-
-    logging.basicConfig(level=log_level.value.upper(), format="%(levelname)s %(message)s")
-    stopping = _stop_on_signals()
-    try:
-        server = EmulatorServer(
-            dialect,
-            model or None,
-            host=host,
-            port=port,
-            api_key=api_key,
-            context=context,
-            tokens_per_second=tokens_per_second,
-            tool_stream=tool_stream.value if tool_stream else None,
-            release=release,
-            done=done,
-            polls=polls,
-            tool_parser=tool_parser,
-            adapters=_adapters(adapter or ()),
-            max_batch=max_batch,
-            log_level=log_level.value,
-        )
-        server.faults(map(standing, fault or ()))
-        server.start()
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    except OSError as error:
-        typer.echo(f"The emulator cannot start: {error}", err=True)
-        raise typer.Exit(1) from None
-    typer.echo(f"Emulating NIM ({dialect}) at {server.url}/v1")
-    # A limit on each wait, because Windows delivers signals only between waits.
-    while server.running and not stopping.wait(0.5):
-        pass
-    crashed = not server.running
-    server.stop()
-    if crashed:
-        raise typer.Exit(1)
+        Raises:
+            typer.Exit: The emulator is not installed; it has been said how to get it.
+        """
+        try:
+            from nim_emulator.cli import command_line
+        except ImportError as error:
+            give_up(
+                f"The emulator needs {error.name}. "
+                "Install it with: pip install 'llama-stack-provider-nvidia[emulator]'",
+                FAILED,
+            )
+        command = typer.main.get_command(command_line("llama-stack-nvidia emulate"))
+        return command.make_context(info_name, args, parent, **extra)
 
 
-def _adapters(given: Iterable[str]) -> dict[str, str]:
-    """Return base models by adapter.
-
-    Raises:
-        ValueError: One is not of the form ``name=model``.
-    """
-    adapters = {}
-    for text in given:
-        # The name of an adapter may hold "@" and "/", but no model's id holds "=".
-        name, equals, model = text.rpartition("=")
-        if not equals or not name or not model:
-            raise ValueError(f"adapter {text!r} is not of the form name=model")
-        if name in adapters:
-            raise ValueError(f"adapter {name!r} is given twice")
-        adapters[name] = model
-    return adapters
-
-
-def _stop_on_signals() -> threading.Event:
-    """Return an event that is set by SIGINT and SIGTERM."""
-    stopping = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    return stopping
+def emulate() -> None:
+    """Run a local NIM without a model or a GPU, for demos and tests."""

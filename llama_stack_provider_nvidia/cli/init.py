@@ -1,4 +1,4 @@
-"""The command ``llama-stack-nvidia init``: a run.yaml for a NIM."""
+"""The command ``llama-stack-nvidia init``: write a run.yaml for a NIM."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import USAGE, config_of, give_up, subjects_of
+from .output import USAGE, CommandError, busy, give_up
+from .targets import config_of, contexts_of, read_config
 
 if TYPE_CHECKING:
-    from ..doctor.inventory import Item
-    from ..run_yaml.layout import Layout
+    from ..doctor.model_listing import ListedModel
+    from ..run_yaml.release_format import RunYamlFormat
 
 EXAMPLES = (
     "llama-stack-nvidia init http://localhost:8000",
@@ -21,14 +22,14 @@ EXAMPLES = (
     "llama-stack-nvidia init http://localhost:8000 --yes --output -",
 )
 _MANY = 12
-"""Of more models than these, all are too many to be registered unasked."""
+"""Most models that are registered unasked."""
 
 
 def init(
     url: Annotated[
         str | None,
         typer.Argument(
-            help="Address of the NIM; NVIDIA_BASE_URL or the hosted catalogue if unset."
+            help="Address of the NIM. Default: NVIDIA_BASE_URL, else the hosted catalogue."
         ),
     ] = None,
     output: Annotated[
@@ -42,95 +43,114 @@ def init(
         ),
     ] = None,
     provider_id: Annotated[str, typer.Option(help="Name of the provider.")] = "nvidia",
-    port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Port that the server is to listen on.")
-    ] = 8321,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port for the server.")] = 8321,
     store: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the server's own databases. [default: llama-stack-data beside the "
-            "file]",
+            help="Folder of the server's databases. [default: llama-stack-data beside the file]",
             show_default=False,
         ),
     ] = None,
     any_release: Annotated[
         bool,
         typer.Option(
-            "--any-release", help="Write a file for every release, not for the installed one."
+            "--any-release", help="Write a file for all releases, not just the installed one."
         ),
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Ask nothing, take what is usual.")
+        bool, typer.Option("--yes", "-y", help="Ask nothing, use the defaults.")
     ] = False,
     force: Annotated[bool, typer.Option(help="Overwrite the file if it exists.")] = False,
 ) -> None:
     """Write a run.yaml that starts a Llama Stack server in front of a NIM.
 
-    It fits the installed release of Llama Stack or OGX, and every one where none is installed.
-    The key is not written: the server reads it from NVIDIA_API_KEY. A file that exists is never
-    overwritten unasked.
+    The file is for the installed release of Llama Stack or OGX, or for all releases if none is
+    installed. The key is not written: the server reads it from NVIDIA_API_KEY. An existing file is
+    never overwritten unasked.
     """
     asks = not yes and sys.stdin.isatty()
     path = None if output == "-" else Path(output)
     _may_write(path, asks=asks, force=force)
 
-    import asyncio
-
-    from ..nim.errors import NIMError
-    from ..run_yaml.layout import Layout, installed_layout
-
     if url is None and asks:
-        url = typer.prompt("Address of the NIM", default=config_of(None).url)
+        with busy("Starting"):
+            default = config_of(None).url
+        url = typer.prompt("Address of the NIM", default=default)
     try:
-        items, hosted = asyncio.run(_served(url))
-    except NIMError as error:
-        give_up(f"{error}\n`llama-stack-nvidia doctor {url or ''}`".rstrip(" `") + "` says more.")
+        with busy("Asking for the models"):
+            items, hosted = _list_models(url)
+    except CommandError as error:
+        give_up(str(error), error.status)
     if not items:
         give_up("The NIM lists no models: `llama-stack-nvidia doctor` says more.")
-    chosen = _chosen(items, model or [], asks=asks)
-    layout = Layout() if any_release else installed_layout()
+    chosen = _choose(items, model or [], asks=asks)
+    with busy("Looking at the installed release"):
+        keys = _format(any_release)
     folder = (store or (path.parent if path else Path()) / "llama-stack-data").resolve()
-    _write(_text(url, layout, chosen, folder, provider_id, port, hosted), path, folder)
+    _write(_render(url, keys, chosen, folder, provider_id, port, hosted), path, folder)
     if path is not None:
-        _say_what_next(path, layout, hosted)
+        _print_next_steps(path, keys, port, hosted)
 
 
 def _may_write(path: Path | None, *, asks: bool, force: bool) -> None:
     if path is None or force or not path.exists():
         return
     if not asks:
-        give_up(f"{path} exists: --force overwrites it, --output names another", USAGE)
+        give_up(f"{path} exists: --force overwrites it, --output names another file", USAGE)
     if not typer.confirm(f"{path} exists. Overwrite it?", default=False, err=True):
         give_up("Nothing was written.")
 
 
-async def _served(url: str | None) -> tuple[list[Item], bool]:
-    from ..doctor.inventory import inventory
+def _list_models(url: str | None) -> tuple[list[ListedModel], bool]:
+    """List the NIM's models; return whether it is the hosted catalogue, too.
+
+    Raises:
+        CommandError: They cannot be listed.
+    """
+    import asyncio
+
+    from ..doctor.model_listing import list_models
     from ..nim.dialect import Dialect
+    from ..nim.errors import NIMError
 
-    (subject,) = subjects_of(config_of(url))
+    async def run() -> tuple[list[ListedModel], bool]:
+        (context,) = contexts_of(read_config(url))
+        try:
+            items = await list_models(context, measures=True)
+            return items, (await context.endpoint.finding()).dialect is Dialect.HOSTED
+        finally:
+            await context.endpoint.aclose()
+
     try:
-        items = await inventory(subject, measures=True)
-        return items, (await subject.endpoint.finding()).dialect is Dialect.HOSTED
-    finally:
-        await subject.endpoint.aclose()
+        return asyncio.run(run())
+    except NIMError as error:
+        command = " ".join(filter(None, ("llama-stack-nvidia doctor", url)))
+        raise CommandError(f"{error}\n`{command}` says more.") from None
 
 
-def _chosen(items: list[Item], wanted: list[str], *, asks: bool) -> list[Item]:
-    """Choose what to register: what the user names, else what is usual."""
-    from ..doctor.subject import USUAL_MODEL
-    from ..nim.discovery.models import Kind, served_id
+def _format(any_release: bool) -> RunYamlFormat:
+    from ..run_yaml.release_format import RunYamlFormat, installed_format
+
+    return RunYamlFormat() if any_release else installed_format()
+
+
+def _choose(items: list[ListedModel], wanted: list[str], *, asks: bool) -> list[ListedModel]:
+    """Choose the models to register: those named, else the default ones."""
+    from ..doctor.context import DEFAULT_MODEL
+    from ..nim.model_facts.model_ids import Kind, served_id
 
     by_id = {item.model.entry.id: item for item in items}
     if not wanted and asks:
-        wanted = _asked(list(by_id))
+        wanted = _prompt_for_models(list(by_id))
     if wanted:
         ids = [served_id(one, by_id) for one in wanted]
         if unknown := [one for one in ids if one not in by_id]:
-            give_up(f"The NIM does not list {unknown[0]}: `llama-stack-nvidia models` shows what.")
+            give_up(
+                f"The NIM does not list {unknown[0]}: `llama-stack-nvidia models` lists its models."
+            )
     elif len(items) > _MANY:
         chats = [one for one, item in by_id.items() if item.model.entry.kind is Kind.LLM]
-        ids = [USUAL_MODEL if USUAL_MODEL in by_id else (chats or list(by_id))[0]]
+        ids = [DEFAULT_MODEL if DEFAULT_MODEL in by_id else (chats or list(by_id))[0]]
         typer.echo(
             f"Of {len(items)} models {ids[0]} is registered; --model names others.", err=True
         )
@@ -139,14 +159,14 @@ def _chosen(items: list[Item], wanted: list[str], *, asks: bool) -> list[Item]:
     chosen = []
     for item in (by_id[one] for one in dict.fromkeys(ids)):
         if item.model.entry.kind is Kind.EMBEDDING and item.model.dimension is None:
-            why = item.reason or "the length of its vectors could not be found out"
+            why = item.reason or "the length of its vectors could not be measured"
             typer.echo(f"{item.model.entry.id} is left out: {why}", err=True)
         else:
             chosen.append(item)
     return chosen
 
 
-def _asked(ids: list[str]) -> list[str]:
+def _prompt_for_models(ids: list[str]) -> list[str]:
     for number, one in enumerate(ids, 1):
         typer.echo(f"{number:4} {one}", err=True)
     usual = "all" if len(ids) <= _MANY else ""
@@ -163,24 +183,24 @@ def _asked(ids: list[str]) -> list[str]:
         ]
         if not chosen or set(chosen) <= set(ids):
             return chosen
-        typer.echo(f"{next(one for one in chosen if one not in ids)} is not there.", err=True)
+        typer.echo(f"{next(one for one in chosen if one not in ids)} is not in the list.", err=True)
 
 
-def _text(
+def _render(
     url: str | None,
-    layout: Layout,
-    chosen: list[Item],
+    keys: RunYamlFormat,
+    chosen: list[ListedModel],
     folder: Path,
     provider_id: str,
     port: int,
     hosted: bool,
 ) -> str:
-    from ..run_yaml.writing import Plan, run_yaml
+    from ..run_yaml.writer import RunYamlOptions, render_run_yaml
 
-    return run_yaml(
-        Plan(
+    return render_run_yaml(
+        RunYamlOptions(
             url=config_of(url).url,
-            layout=layout,
+            format=keys,
             models=[item.model for item in chosen],
             store=folder,
             provider_id=provider_id,
@@ -202,8 +222,8 @@ def _write(text: str, path: Path | None, folder: Path) -> None:
         give_up(f"{error.filename} cannot be written: {error.strerror}", USAGE)
 
 
-def _say_what_next(path: Path, layout: Layout, hosted: bool) -> None:
-    typer.echo(f"Wrote {path} for {layout.server}. Start the server:\n")
+def _print_next_steps(path: Path, keys: RunYamlFormat, port: int, hosted: bool) -> None:
+    typer.echo(f"Wrote {path} for {keys.server}. Start the server:\n")
     if hosted:
         typer.echo("  export NVIDIA_API_KEY=nvapi-...")
-    typer.echo(f"  {layout.command} {path}")
+    typer.echo(f"  {keys.run_command(str(path), port)}")

@@ -1,15 +1,16 @@
-"""The command ``llama-stack-nvidia models``: what NIMs serve."""
+"""The command ``llama-stack-nvidia models``: list the models that NIMs serve."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import TARGET, USAGE, give_up, subjects_of, target_of
+from .output import USAGE, CommandError, busy, give_up
+from .targets import TARGET, contexts_of, read_target
 
 if TYPE_CHECKING:
-    from ..doctor.inventory import Item
+    from ..doctor.model_listing import ListedModel
 
 EXAMPLES = (
     "llama-stack-nvidia models http://localhost:8000",
@@ -25,10 +26,10 @@ _HEADS = (
 
 def models(
     target: Annotated[str | None, TARGET] = None,
-    tries: Annotated[
+    probes: Annotated[
         bool,
         typer.Option(
-            "--try", help="Send each model one small request, to see whether it can be called."
+            "--try", help="Send each model one small request to see whether it can be called."
         ),
     ] = False,
     as_yaml: Annotated[
@@ -45,52 +46,70 @@ def models(
 ) -> None:
     """List the models that NIMs serve.
 
-    Their ids, kinds, families, context lengths, embedding dimensions, other names that requests
-    may use, and whether they can be called: the hosted catalogue lists some that an account
-    cannot, which only --try tells.
+    Shows ids, kinds, families, context lengths, embedding dimensions, other names that requests
+    may use, and whether a model can be called: the hosted catalogue lists some that an account
+    cannot call, which only --try finds out.
     """
-    import asyncio
-    import json
-
-    from ..doctor.inventory import inventory
-    from ..nim.errors import NIMError
-    from ..run_yaml.models import models_yaml
-
     if as_yaml and as_json:
         give_up("--yaml and --json: choose one of them", USAGE)
-    providers = target_of(target).configs()
-
-    async def run() -> list[tuple[str, Item]]:
-        items = []
-        for name, config in providers:
-            for subject in subjects_of(config):
-                try:
-                    found = await inventory(subject, tries=tries, measures=as_yaml)
-                finally:
-                    await subject.endpoint.aclose()
-                items += [(name, item) for item in found]
-        return items
-
     try:
-        items = asyncio.run(run())
-    except NIMError as error:
-        give_up(str(error))
+        with busy("Asking for the models"):
+            models_by_provider = _list_all(target, probes=probes, measures=as_yaml)
+    except CommandError as error:
+        if as_json:
+            _print_json({"error": str(error)})
+        give_up(str(error), error.status)
     if as_json:
-        rows = [{"provider": name or None, **item.to_dict()} for name, item in items]
-        typer.echo(json.dumps(rows, indent=2))
+        _print_json(
+            [{"provider": name or None, **one.to_dict()} for name, one in models_by_provider]
+        )
     elif as_yaml:
-        names = list(dict.fromkeys(name for name, _ in items)) or [""]
+        names = list(dict.fromkeys(name for name, _ in models_by_provider)) or [""]
         if len(names) > 1 and provider_id is None:
             give_up(f"the file has several providers: {', '.join(names)}; see --help", USAGE)
-        typer.echo(
-            models_yaml([item.model for _, item in items], provider_id or names[0] or "nvidia"),
-            nl=False,
-        )
+        from ..run_yaml.model_entries import models_yaml
+
+        served = [one.model for _, one in models_by_provider]
+        typer.echo(models_yaml(served, provider_id or names[0] or "nvidia"), nl=False)
     else:
-        _print([item for _, item in items])
+        _print_table([one for _, one in models_by_provider])
 
 
-def _print(items: list[Item]) -> None:
+def _list_all(target: str | None, *, probes: bool, measures: bool) -> list[tuple[str, ListedModel]]:
+    """List the models of all NIMs, each with its provider's name.
+
+    Raises:
+        CommandError: The target is not valid, or a NIM's models cannot be listed.
+    """
+    import asyncio
+
+    from ..doctor.model_listing import list_models
+    from ..nim.errors import NIMError
+
+    async def run() -> list[tuple[str, ListedModel]]:
+        models = []
+        for name, config in read_target(target).configs():
+            for context in contexts_of(config):
+                try:
+                    found = await list_models(context, probes=probes, measures=measures)
+                finally:
+                    await context.endpoint.aclose()
+                models += [(name, one) for one in found]
+        return models
+
+    try:
+        return asyncio.run(run())
+    except NIMError as error:
+        raise CommandError(str(error)) from None
+
+
+def _print_json(document: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(document, indent=2))
+
+
+def _print_table(items: list[ListedModel]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -108,7 +127,7 @@ def _print(items: list[Item]) -> None:
     console.print(table)
 
 
-def _row(item: Item) -> tuple[str, ...]:
+def _row(item: ListedModel) -> tuple[str, ...]:
     entry = item.model.entry
     answers = {True: "yes", False: "no", None: "unknown"}[item.callable]
     return (

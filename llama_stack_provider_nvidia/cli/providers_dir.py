@@ -7,6 +7,6 @@ EXAMPLES = ("llama-stack-nvidia providers-dir",)
 
 def providers_dir() -> None:
     """Print the directory to set as external_providers_dir in run.yaml."""
-    from ..run_yaml.writing import providers_folder
+    from ..run_yaml.providers_dir import providers_dir_path
 
-    typer.echo(providers_folder())
+    typer.echo(providers_dir_path())

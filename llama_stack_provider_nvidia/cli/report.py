@@ -1,10 +1,10 @@
-"""How checks are shown: progress while they run, and the table at the end."""
+"""Progress of checks, and the report at the end."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -12,8 +12,10 @@ from rich.markup import escape
 from rich.status import Status as Spinner
 from rich.table import Table
 
-from ..doctor.check import Check
-from ..doctor.outcome import Outcome, Status
+from ..doctor.results import CheckReport, Status
+
+if TYPE_CHECKING:
+    from ..doctor.check import Check
 
 _STYLES = {
     Status.OK: "green",
@@ -25,46 +27,46 @@ _STYLES = {
 
 
 @dataclass
-class Section:
+class EndpointReport:
     """The checks of one NIM.
 
     Attributes:
-        provider: The provider's name in run.yaml, empty outside of one.
-        name: The endpoint's name in run.yaml, empty if it has none.
-        url: Its address, empty if the configuration names none that can be used.
-        outcomes: What came of the checks.
+        provider: Name of the provider in run.yaml; empty for an address.
+        name: Name of the endpoint in run.yaml; empty if it has none.
+        url: Its address; empty if the settings are not valid.
+        checks: One row for each check.
     """
 
     provider: str
     name: str
     url: str
-    outcomes: list[Outcome] = field(default_factory=list)
+    checks: list[CheckReport] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        """Whether no check failed."""
-        return all(outcome.ok for outcome in self.outcomes)
+        """True if no check failed."""
+        return all(outcome.ok for outcome in self.checks)
 
     @property
     def title(self) -> str:
-        """What stands above its checks."""
+        """Heading of its rows."""
         return " ".join(filter(None, (self.provider, self.name, self.url)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as JSON data."""
+        """Return the report as JSON data."""
         return {
             "provider": self.provider or None,
             "name": self.name or None,
             "url": self.url or None,
             "ok": self.ok,
-            "checks": [outcome.to_dict() for outcome in self.outcomes],
+            "checks": [outcome.to_dict() for outcome in self.checks],
         }
 
 
 class Progress:
-    """Shows on standard error which check is being made.
+    """Shows on standard error which check runs.
 
-    A line that changes on a terminal, a line for each check elsewhere.
+    On a terminal it is one line that changes, elsewhere a line for each check.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -73,7 +75,7 @@ class Progress:
         self._title = ""
 
     def __enter__(self) -> Progress:
-        """Begin."""
+        """Start."""
         if self._console.is_terminal:
             self._spinner = self._console.status("")
             self._spinner.start()
@@ -85,79 +87,87 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave nothing behind on a terminal."""
+        """Clear the line on a terminal."""
         if self._spinner is not None:
             self._spinner.stop()
 
+    def loading(self, target: str) -> None:
+        """Show what is about to be checked, before the imports that take long."""
+        text = f"Checking {escape(target)}"
+        if self._spinner is None:
+            self._console.print(text)
+        else:
+            self._spinner.update(text, spinner="dots")  # with a spinner, it is drawn at once
+
     def section(self, title: str) -> None:
-        """Begin with another NIM."""
+        """Show the next NIM."""
         self._title = title
         if self._spinner is None:
             self._console.print(escape(title))
 
     def started(self, check: Check) -> None:
-        """Show that a check is being made."""
+        """Show that a check runs."""
         if self._spinner is not None:
             self._spinner.update(f"{escape(self._title)}: {check.name}")
 
-    def ended(self, outcome: Outcome) -> None:
-        """Show what came of a check."""
+    def ended(self, row: CheckReport) -> None:
+        """Show the result of a check."""
         if self._spinner is None:
-            self._console.print(f"  {outcome.check} ... {outcome.status}")
+            self._console.print(f"  {row.check} ... {row.status}")
 
 
-def print_report(sections: list[Section]) -> None:
-    """Print the tables on standard output, and below each what to do."""
+def print_report(reports: list[EndpointReport]) -> None:
+    """Print a table for each NIM on standard output, and the remedies below."""
     console = Console(highlight=False)
-    for section in sections:
+    for report in reports:
         if console.is_terminal:
-            console.print(_table(section))
+            console.print(_table(report))
         else:
-            for line in plain_table(section):
+            for line in plain_table(report):
                 typer.echo(line)
-        for remedy, outcomes in _remedies(section).items():
-            names = ", ".join(f"[{_STYLES[one.status]}]{one.check}[/]" for one in outcomes)
+        for remedy, rows in _remedies(report).items():
+            names = ", ".join(f"[{_STYLES[row.status]}]{row.check}[/]" for row in rows)
             text = f"{names}: {escape(remedy)}"
             console.print(text, soft_wrap=not console.is_terminal)
-    failed = sum(not outcome.ok for section in sections for outcome in section.outcomes)
+    failed = sum(not row.ok for report in reports for row in report.checks)
     verdict = f"{failed} failed" if failed else "all well"
     console.print(f"[{'bold red' if failed else 'green'}]{verdict}[/]")
 
 
-def _remedies(section: Section) -> dict[str, list[Outcome]]:
-    """Give what to do, and for which checks: one thing may mend several."""
-    found: dict[str, list[Outcome]] = {}
-    for outcome in section.outcomes:
-        if outcome.remedy:
-            found.setdefault(outcome.remedy, []).append(outcome)
+def _remedies(report: EndpointReport) -> dict[str, list[CheckReport]]:
+    """Return the remedies, each with the checks that it is for."""
+    found: dict[str, list[CheckReport]] = {}
+    for row in report.checks:
+        if row.remedy:
+            found.setdefault(row.remedy, []).append(row)
     return found
 
 
-def _table(section: Section) -> Table:
-    table = Table("check", "result", "detail", "time", title=escape(section.title), box=None)
+def _table(report: EndpointReport) -> Table:
+    table = Table("check", "result", "detail", "time", title=escape(report.title), box=None)
     table.title_justify = "left"
     table.columns[3].justify = "right"
-    for outcome in section.outcomes:
-        style = _STYLES[outcome.status]
+    for row in report.checks:
+        style = _STYLES[row.status]
         table.add_row(
-            outcome.check,
-            f"[{style}]{outcome.status}[/]",
-            escape(outcome.detail),
-            duration(outcome.seconds),
+            row.check,
+            f"[{style}]{row.status}[/]",
+            escape(row.detail),
+            duration(row.seconds),
         )
     return table
 
 
-def plain_table(section: Section) -> list[str]:
-    """Write the table as lines, however long, for files and other programs."""
+def plain_table(report: EndpointReport) -> list[str]:
+    """Return the table as lines, however long, for files and other programs."""
     rows = [("check", "result", "time", "detail")]
     rows += [
         (one.check, one.status.value, duration(one.seconds), " ".join(one.detail.split()))
-        for one in section.outcomes
+        for one in report.checks
     ]
     first, second, third = (max(len(row[n]) for row in rows) for n in range(3))
     return [
-        section.title,
+        report.title,
         *(
             f"{check:<{first}}  {result:<{second}}  {time:>{third}}  {detail}"
             for check, result, time, detail in rows
@@ -166,7 +176,7 @@ def plain_table(section: Section) -> list[str]:
 
 
 def duration(seconds: float | None) -> str:
-    """Write a time in a few characters."""
+    """Return a duration in a few characters."""
     if seconds is None:
         return ""
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

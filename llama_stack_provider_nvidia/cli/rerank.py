@@ -1,16 +1,17 @@
-"""The command ``llama-stack-nvidia rerank``, also for releases whose server cannot rerank."""
+"""The command ``llama-stack-nvidia rerank``: order texts by their relevance to a query."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import endpoint_of
+from .output import busy, give_up
+from .targets import endpoint_of
 
 if TYPE_CHECKING:
-    from ..nim.retrieval.rerank import Ranked
+    from ..nim.retrieval.rerank_request import RankedPassage
 
 EXAMPLES = (
     "llama-stack-nvidia rerank --url http://localhost:8000 --model "
@@ -22,51 +23,84 @@ EXAMPLES = (
 
 def rerank(
     model: Annotated[str, typer.Option(help="The NIM's id of the rerank model.")],
-    query: Annotated[str, typer.Option(help="What to order by.")],
+    query: Annotated[str, typer.Option(help="The query.")],
     text: Annotated[
         list[str],
         typer.Argument(help="Texts to order; - reads them from standard input, one per line."),
     ],
     url: Annotated[
         str | None,
-        typer.Option(help="Address of the NIM; NVIDIA_BASE_URL or the hosted catalogue if unset."),
+        typer.Option(
+            help="Address of the NIM. Default: NVIDIA_BASE_URL, else the hosted catalogue."
+        ),
     ] = None,
     route: Annotated[
-        str | None, typer.Option(help="Full URL of the model, where it is not at that address.")
+        str | None, typer.Option(help="Full URL of the model, if it is not at that address.")
     ] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="How many to print.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Number of texts to print.")] = None,
     truncate: Annotated[
-        str | None, typer.Option(help="What becomes of texts that are too long: NONE or END.")
+        str | None,
+        typer.Option(help="For texts that are too long: NONE is an error, END cuts them."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
-    """Order texts by their relevance to a query: score, number and text, the best first.
+    """Order texts by their relevance to a query.
 
-    The key is read from NVIDIA_API_KEY.
+    Prints score, number and text, the best first. Works with every release, also those whose
+    server cannot rerank. The key is read from NVIDIA_API_KEY.
     """
-    import asyncio
-    import json
-
-    from ..config import NVIDIAConfig
-    from ..nim.errors import NIMError
-    from ..nim.retrieval.contents import Content
-    from ..nim.retrieval.ranker import Ranker, RerankSettings
-    from ..nim.retrieval.rerank import RerankRequest
-
     texts = _texts(text)
-    try:
-        given = {
+    with busy("Ranking"):
+        settings = {
             "rerank_truncate": truncate,
             "rerank_model_to_url": {model: route} if route else {},
         }
-        config = NVIDIAConfig.model_validate(given)
+        ranked = _rank(settings, url, model, query, texts, top)
+    if as_json:
+        rows = [
+            {"index": one.passage, "score": one.score, "text": texts[one.passage]} for one in ranked
+        ]
+        import json
+
+        typer.echo(json.dumps(rows))
+        return
+    for one in ranked:
+        typer.echo(f"{one.score:10.4f}  {one.passage:4}  {texts[one.passage]}")
+
+
+def _rank(
+    settings: dict[str, Any],
+    url: str | None,
+    model: str,
+    query: str,
+    texts: list[str],
+    top: int | None,
+) -> list[RankedPassage]:
+    """Ask the NIM.
+
+    Raises:
+        typer.Exit: It failed; it has been said why.
+        typer.BadParameter: A setting is not valid.
+    """
+    import asyncio
+
+    from ..config.provider import NVIDIAConfig
+    from ..nim.errors import NIMError
+    from ..nim.retrieval.content import Content
+    from ..nim.retrieval.rerank_request import RerankRequest
+    from ..nim.retrieval.reranker import Reranker, RerankSettings
+
+    try:
+        config = NVIDIAConfig.model_validate(settings)
     except ValueError:
-        raise typer.BadParameter("--truncate is NONE or END, and --route an http address") from None
-    ranker = Ranker(
+        raise typer.BadParameter(
+            "--truncate must be NONE or END, and --route an http:// or https:// address"
+        ) from None
+    ranker = Reranker(
         RerankSettings(urls=config.rerank_model_to_url, truncate=config.rerank_truncate)
     )
 
-    async def run() -> list[Ranked]:
+    async def run() -> list[RankedPassage]:
         endpoint = endpoint_of(url)
         try:
             passages = [Content(one) for one in texts]
@@ -76,18 +110,9 @@ def rerank(
             await endpoint.aclose()
 
     try:
-        ranked = asyncio.run(run())
+        return asyncio.run(run())
     except NIMError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-    if as_json:
-        rows = [
-            {"index": one.passage, "score": one.score, "text": texts[one.passage]} for one in ranked
-        ]
-        typer.echo(json.dumps(rows))
-        return
-    for one in ranked:
-        typer.echo(f"{one.score:10.4f}  {one.passage:4}  {texts[one.passage]}")
+        give_up(str(error))
 
 
 def _texts(given: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Llama Stack's native types to OpenAI payloads and back: pure functions, no I/O."""
+"""Conversion of Llama Stack's native types to OpenAI payloads and back: pure functions."""
 
 from .chat import convert_openai_chat_completion_choice, convert_openai_chat_completion_stream
 from .completion import convert_openai_completion_choice, convert_openai_completion_stream

@@ -1,64 +1,65 @@
-"""Chat answers to native types: one reader for streams and for whole answers."""
+"""Convert chat completions to native types: one reader for streams and whole responses."""
 
+import contextlib
 import inspect
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
 from typing import Any
 
-from ..nim.answers.reasoning import Mode, NativeText, reasoning_of
-from ..nim.answers.toolcalls import AssembledCall, ToolCallAssembler
-from ..stack import (
-    ChatCompletionResponse,
-    ChatCompletionResponseEvent,
-    ChatCompletionResponseEventType,
-    ChatCompletionResponseStreamChunk,
-    CompletionMessage,
-    StopReason,
-    TextDelta,
-    ToolCall,
-    ToolCallDelta,
-    ToolCallParseStatus,
-)
+from .. import stack
+from ..nim.responses.finish_reasons import openai_finish_reason
+from ..nim.responses.normalize import reasoning_of
+from ..nim.responses.reasoning_parser import Mode, NativeText
+from ..nim.responses.tool_call_assembler import AssembledCall, ToolCallAssembler
 from .logprobs import chat_logprobs
 
-_START = ChatCompletionResponseEventType.start
-_PROGRESS = ChatCompletionResponseEventType.progress
-_COMPLETE = ChatCompletionResponseEventType.complete
+# Values of ``ChatCompletionResponseEventType``.
+_START = "start"
+_PROGRESS = "progress"
+_COMPLETE = "complete"
 
 _STOP_REASONS = {
-    "stop": StopReason.end_of_turn,
-    "length": StopReason.out_of_tokens,
-    "tool_calls": StopReason.end_of_message,
-    "function_call": StopReason.end_of_message,
-    "content_filter": StopReason.end_of_turn,
+    "stop": "end_of_turn",
+    "length": "out_of_tokens",
+    "tool_calls": "end_of_message",
+    "function_call": "end_of_message",
+    "content_filter": "end_of_turn",
 }
 
 
 def stop_reason(finish_reason: str | None) -> Any:
-    """Convert a finish reason; None (the model is still writing) stays None."""
+    """Convert a finish reason; None (the model is still writing) stays None.
+
+    Raises:
+        ServerError: The engine gave up; see ``nim.responses.finish_reasons``.
+    """
     if not finish_reason:
         return None
-    return _STOP_REASONS.get(finish_reason, StopReason.end_of_turn)
+    if finish_reason not in _STOP_REASONS:
+        finish_reason = openai_finish_reason(finish_reason)
+    return stack.StopReason(_STOP_REASONS[finish_reason])
 
 
 class ChatReader:
-    """Reads one answer, choice by choice as they arrive, into native deltas.
+    """Reads one response, choice by choice as they arrive, into native deltas.
 
     Attributes:
         stop_reason: Why the model stopped, None until it has.
     """
 
     def __init__(self, *, whole: bool = False, reasoning: Mode = "drop") -> None:
-        """Nothing has been read yet.
+        """Initialize for one response.
 
         Args:
-            whole: The answer is not streamed.
-            reasoning: What becomes of the model's thinking.
+            whole: It is not streamed.
+            reasoning: What becomes of the model's reasoning.
         """
         self.stop_reason: Any = None
-        self._calls = ToolCallAssembler(whole=whole)
-        self._text = NativeText(reasoning)
-        self._thought = False
+        self._whole = whole
+        self._calls: ToolCallAssembler | None = None
+        self._mode = reasoning
+        # Made with the first reasoning: without any, all content is text.
+        self._text: NativeText | None = None
         self._was_answer = False
 
     def feed(self, choice: Any, written: Any) -> Iterator[tuple[Any, list[Any] | None]]:
@@ -67,70 +68,82 @@ class ChatReader:
         Yields:
             Each delta with the log probabilities that belong to it.
         """
-        logprobs = chat_logprobs(getattr(choice, "logprobs", None))
+        given = getattr(choice, "logprobs", None)
+        logprobs = chat_logprobs(given) if given is not None else None
         if written is not None:
             text = written.content
-            thinking = reasoning_of(written)
-            if thinking or self._thought:
-                self._thought = True
-                text = self._text.feed(thinking or "", text or "")
+            reasoning = reasoning_of(written)
+            if reasoning and self._text is None:
+                self._text = NativeText(self._mode)
+            if self._text is not None:
+                text = self._text.feed(reasoning or "", text or "")
             if text:
-                yield TextDelta(text=text), logprobs
+                yield stack.TextDelta(text=text), logprobs
                 logprobs = None
             for fragment in getattr(written, "tool_calls", None) or ():
                 for delta in self._call_deltas(fragment):
                     yield delta, logprobs
                     logprobs = None
         if logprobs:  # tokens without text, such as part of a character
-            yield TextDelta(text=""), logprobs
+            yield stack.TextDelta(text=""), logprobs
         self.stop_reason = stop_reason(choice.finish_reason) or self.stop_reason
-        self._was_answer = self._was_answer or getattr(choice, "thinking_was_answer", False)
+        self._was_answer = self._was_answer or getattr(choice, "reasoning_was_answer", False)
 
     def last_text(self) -> str:
-        """The text that only the end of the answer brings: a block of thinking is closed."""
-        return self._text.close(was_answer=self._was_answer) if self._thought else ""
+        """Return the text that only the end of the response brings, such as a closing tag."""
+        return self._text.close(was_answer=self._was_answer) if self._text else ""
 
     def _call_deltas(self, fragment: Any) -> Iterator[Any]:
+        if self._calls is None:
+            self._calls = ToolCallAssembler(whole=self._whole)
         _, is_new, piece = self._calls.feed(fragment)
         if is_new:
-            yield ToolCallDelta(tool_call="", parse_status=ToolCallParseStatus.started)
+            yield stack.ToolCallDelta(tool_call="", parse_status=stack.ToolCallParseStatus.started)
         if piece:
-            yield ToolCallDelta(tool_call=piece, parse_status=ToolCallParseStatus.in_progress)
+            yield stack.ToolCallDelta(
+                tool_call=piece, parse_status=stack.ToolCallParseStatus.in_progress
+            )
 
     def finish(self) -> list[AssembledCall]:
-        """End the answer: settle the stop reason, and give the tool calls.
+        """End the response: settle the stop reason, and return the tool calls.
 
-        An answer that ends without a reason ends the turn. One that says ``stop`` although it
-        called tools (a named tool choice in vLLM, some hosted models) waits for their results.
+        A response that ends without a reason ends the turn, and so does one that says it called
+        tools and did not. One that says ``stop`` although it called tools (a named tool choice in
+        vLLM, some hosted models) waits for their results. One whose last call breaks off was out
+        of tokens, also if it says ``tool_calls``.
         """
-        if self._calls and self.stop_reason in (None, StopReason.end_of_turn):
-            self.stop_reason = StopReason.end_of_message
-        elif self.stop_reason is None:
-            self.stop_reason = StopReason.end_of_turn
-        return self._calls.finish(out_of_tokens=self.stop_reason == StopReason.out_of_tokens)
+        if self._calls is None:
+            if self.stop_reason in (None, stack.StopReason.end_of_message):
+                self.stop_reason = stack.StopReason.end_of_turn
+            return []
+        if self._calls.is_cut and self.stop_reason == stack.StopReason.end_of_message:
+            self.stop_reason = stack.StopReason.out_of_tokens
+        if self.stop_reason in (None, stack.StopReason.end_of_turn):
+            self.stop_reason = stack.StopReason.end_of_message
+        return self._calls.finish(out_of_tokens=self.stop_reason == stack.StopReason.out_of_tokens)
 
 
 def parsed_delta(call: AssembledCall) -> Any:
-    """The last delta of a tool call: the call itself, or its text if it cannot be read."""
+    """Return the last delta of a tool call: the call itself, or its text if it cannot be read."""
     if call.name and call.arguments is not None:
-        return ToolCallDelta(
-            tool_call=parsed_call(call), parse_status=ToolCallParseStatus.succeeded
+        return stack.ToolCallDelta(
+            tool_call=parsed_call(call), parse_status=stack.ToolCallParseStatus.succeeded
         )
     raw = f"{call.name}({call.text})" if call.name else call.text
-    return ToolCallDelta(tool_call=raw, parse_status=ToolCallParseStatus.failed)
+    return stack.ToolCallDelta(tool_call=raw, parse_status=stack.ToolCallParseStatus.failed)
 
 
 def parsed_call(call: AssembledCall) -> Any:
-    """Make the native tool call; arguments that are not a JSON object stay text."""
+    """Return the native tool call; arguments that are not a JSON object stay text."""
     arguments = call.arguments
     if arguments is None:
-        return ToolCall(
+        return stack.ToolCall(
             call_id=call.id, tool_name=call.name, arguments=call.text, arguments_json=call.text
         )
     text = (
         json.dumps(arguments, ensure_ascii=False) if _doubly_encoded(call) else call.arguments_json
     )
-    return ToolCall(
+    return stack.ToolCall(
         call_id=call.id,
         tool_name=call.name,
         arguments=arguments if _fits_protocol(arguments) else text,
@@ -143,7 +156,7 @@ def _doubly_encoded(call: AssembledCall) -> bool:
 
 
 def _fits_protocol(arguments: dict[str, Any]) -> bool:
-    """Tell whether the protocol's type for decoded arguments can hold them.
+    """Return whether the protocol's type for decoded arguments can hold them.
 
     It nests no deeper than a list or an object of plain values; a deeper one travels as JSON
     text, which the protocol allows too.
@@ -161,11 +174,11 @@ def _inner_values(value: Any) -> list[Any]:
 
 
 def convert_openai_chat_completion_choice(choice: Any, *, reasoning: Mode = "drop") -> Any:
-    """Convert a whole answer.
+    """Convert a whole response.
 
     Args:
-        choice: A choice of a chat completion: the SDK's, or ``nim.answers.wire.ChatChoice``.
-        reasoning: What becomes of the model's thinking; see ``nim.answers.reasoning.NativeText``.
+        choice: A choice of a chat completion: the SDK's, or ``nim.responses.structs.ChatChoice``.
+        reasoning: What becomes of the model's reasoning; see ``reasoning_parser.NativeText``.
 
     Returns:
         A ``ChatCompletionResponse`` with all tool calls, their arguments decoded. Arguments
@@ -175,17 +188,53 @@ def convert_openai_chat_completion_choice(choice: Any, *, reasoning: Mode = "dro
     texts = []
     logprobs: list[Any] = []
     for delta, of_delta in reader.feed(choice, choice.message):
-        if isinstance(delta, TextDelta):
+        if isinstance(delta, stack.TextDelta):
             texts.append(delta.text)
         logprobs += of_delta or ()
     texts.append(reader.last_text())
     calls = [parsed_call(call) for call in reader.finish()]
-    return ChatCompletionResponse(
-        completion_message=CompletionMessage(
+    return stack.ChatCompletionResponse(
+        completion_message=stack.CompletionMessage(
             content="".join(texts), stop_reason=reader.stop_reason, tool_calls=calls
         ),
         logprobs=logprobs or None,
     )
+
+
+class ChatEvents:
+    """Makes the native events of a stream, as a stage of ``nim.completions``."""
+
+    def __init__(self, *, reasoning: Mode = "drop") -> None:
+        """Initialize for one stream.
+
+        Args:
+            reasoning: What becomes of the model's reasoning.
+        """
+        self._reader = ChatReader(reasoning=reasoning)
+
+    @staticmethod
+    def opening() -> list[Any]:
+        """Return the events that come before the first chunk."""
+        return [_event(_START, stack.TextDelta(text=""))]
+
+    def feed(self, chunk: Any) -> list[Any]:
+        """Return the events of a chunk, in its first choice."""
+        return [
+            _event(_PROGRESS, delta, logprobs)
+            for choice in chunk.choices or ()
+            if not choice.index
+            for delta, logprobs in self._reader.feed(choice, _written(choice))
+        ]
+
+    def close(self) -> list[Any]:
+        """Return the events that end the stream."""
+        reader, events = self._reader, []
+        if text := reader.last_text():
+            events.append(_event(_PROGRESS, stack.TextDelta(text=text)))
+        deltas = [parsed_delta(call) for call in reader.finish()]
+        reason = reader.stop_reason
+        events += [_event(_PROGRESS, delta, None, reason) for delta in deltas]
+        return [*events, _event(_COMPLETE, stack.TextDelta(text=""), None, reason)]
 
 
 async def convert_openai_chat_completion_stream(
@@ -195,52 +244,49 @@ async def convert_openai_chat_completion_stream(
 
     It begins with a ``start`` event, goes on with ``progress`` events and ends with one
     ``complete`` event, which carries the stop reason. A tool call is announced as ``started``,
-    its arguments follow as ``in_progress`` text, and at the end of the answer each call comes
+    its arguments follow as ``in_progress`` text, and at the end of the response each call comes
     whole: ``succeeded``, or ``failed`` with its text if the arguments are not a JSON object.
 
     Args:
-        stream: Chunks of the SDK or of ``nim.answers.wire``. Chunks without choices are skipped,
-            and choices beyond the first of ``n`` are not part of a native answer.
-        reasoning: What becomes of the model's thinking; see ``nim.answers.reasoning.NativeText``.
+        stream: Chunks of the SDK or of ``responses.structs``. Chunks without choices are skipped,
+            and choices beyond the first of ``n`` are not part of a native response.
+        reasoning: What becomes of the model's reasoning; see ``reasoning_parser.NativeText``.
 
     Yields:
         ``ChatCompletionResponseStreamChunk``.
     """
-    reader = ChatReader(reasoning=reasoning)
-    try:
-        yield _event(_START, TextDelta(text=""))
+    events = ChatEvents(reasoning=reasoning)
+    async with closed_after(stream):
+        for event in events.opening():
+            yield event
         async for chunk in stream:
-            for choice in chunk.choices or ():
-                if choice.index:
-                    continue
-                for delta, logprobs in reader.feed(choice, _written(choice)):
-                    yield _event(_PROGRESS, delta, logprobs)
-        if text := reader.last_text():
-            yield _event(_PROGRESS, TextDelta(text=text))
-        for call in reader.finish():
-            yield _event(_PROGRESS, parsed_delta(call), None, reader.stop_reason)
-        yield _event(_COMPLETE, TextDelta(text=""), None, reader.stop_reason)
-    finally:
-        await close(stream)
+            for event in events.feed(chunk):
+                yield event
+        for event in events.close():
+            yield event
 
 
 def _written(choice: Any) -> Any:
-    """What a chunk brings: a server may answer a streamed request with a whole answer."""
+    """Return what a chunk brings: a server may send a whole response to a streamed request."""
     return choice.delta if choice.delta is not None else getattr(choice, "message", None)
 
 
-async def close(stream: Any) -> None:
-    """Close a stream now: its generator, or the SDK's response behind it."""
-    closing = getattr(stream, "aclose", None) or getattr(stream, "close", None)
-    if closing is not None:
-        closed = closing()
-        if inspect.isawaitable(closed):
-            await closed
+@contextlib.asynccontextmanager
+async def closed_after(stream: Any) -> AsyncIterator[None]:
+    """Close a stream at the end of a block: its generator, or the SDK's response behind it."""
+    try:
+        yield
+    finally:
+        closing = getattr(stream, "aclose", None) or getattr(stream, "close", None)
+        if closing is not None:
+            closed = closing()
+            if inspect.isawaitable(closed):
+                await closed
 
 
 def _event(kind: Any, delta: Any, logprobs: list[Any] | None = None, reason: Any = None) -> Any:
-    return ChatCompletionResponseStreamChunk(
-        event=ChatCompletionResponseEvent(
+    return stack.ChatCompletionResponseStreamChunk(
+        event=stack.ChatCompletionResponseEvent(
             event_type=kind, delta=delta, logprobs=logprobs, stop_reason=reason
         )
     )

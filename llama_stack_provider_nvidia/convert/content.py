@@ -1,15 +1,19 @@
-"""Interleaved content: text and images."""
+"""Convert interleaved content: text and images."""
 
 import base64
 import binascii
-from typing import Any
+from typing import TYPE_CHECKING
 
+from .. import stack
 from ..nim.errors import invalid
 from ..nim.requests.images import image_type
-from ..stack import ImageContentItem, TextContentItem
+from .native_types import Content, Image
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionContentPartParam
 
 
-def text_of(content: Any, field: str) -> str:
+def text_of(content: Content, field: str) -> str:
     """Flatten content to one string, an item per line.
 
     NIM 1.x takes lists only from the user, hosted models often not even there, and vLLM joins
@@ -24,50 +28,59 @@ def text_of(content: Any, field: str) -> str:
     """
     texts = []
     for place, item in _items(content, field):
-        if not isinstance(item, TextContentItem):
+        if not isinstance(item, str):
             raise invalid(place, "only text can be sent here: put images into a user message")
-        texts.append(item.text)
+        texts.append(item)
     return "\n".join(texts)
 
 
-def user_content(content: Any, field: str) -> str | list[dict[str, Any]]:
-    """Convert what a user wrote: text stays a string, images make it a list of parts."""
-    items = list(_items(content, field))
-    if all(isinstance(item, TextContentItem) for _, item in items):
-        return "\n".join(item.text for _, item in items)
+def user_content(content: Content, field: str) -> "str | list[ChatCompletionContentPartParam]":
+    """Convert what a user wrote: text stays a string, images make it a list of parts.
+
+    Raises:
+        InvalidRequestError: An item is neither text nor an image that a NIM can read.
+    """
+    items = _items(content, field)
+    texts = [item for _, item in items if isinstance(item, str)]
+    if len(texts) == len(items):
+        return "\n".join(texts)
     return [_part(item, place) for place, item in items]
 
 
-def _items(content: Any, field: str) -> list[tuple[str, Any]]:
-    if isinstance(content, str):
-        return [(field, TextContentItem(text=content))]
-    if not isinstance(content, list | tuple):
-        return [(field, _item(content, field))]
-    places = (f"{field}[{position}]" for position in range(len(content)))
-    return [(place, _item(item, place)) for place, item in zip(places, content, strict=True)]
+def _items(content: Content, field: str) -> list[tuple[str, str | Image]]:
+    """Return each text and each image with its place in the request."""
+    if isinstance(content, list | tuple):
+        places = [f"{field}[{position}]" for position in range(len(content))]
+        return [(place, _item(item, place)) for place, item in zip(places, content, strict=True)]
+    return [(field, _item(content, field))]
 
 
-def _item(item: Any, place: str) -> Any:
+def _item(item: Content, place: str) -> str | Image:
     if isinstance(item, str):
-        return TextContentItem(text=item)
-    if isinstance(item, TextContentItem | ImageContentItem):
         return item
+    if isinstance(item, stack.TextContentItem):
+        text: str = item.text
+        return text
+    if isinstance(item, stack.ImageContentItem):
+        image: Image = item.image
+        return image
     raise invalid(place, f"{type(item).__name__} is neither text nor an image")
 
 
-def _part(item: Any, place: str) -> dict[str, Any]:
-    if isinstance(item, TextContentItem):
-        return {"type": "text", "text": item.text}
-    image = item.image
-    if image.url is not None:
-        uri = image.url.uri
+def _part(item: str | Image, place: str) -> "ChatCompletionContentPartParam":
+    if isinstance(item, str):
+        return {"type": "text", "text": item}
+    if item.url is not None:
+        uri = item.url.uri
         if not uri.lower().startswith(("https://", "http://", "data:")):
             raise invalid(
-                f"{place}.image.url", "must begin with https://, http:// or data: for a NIM to read"
+                f"{place}.image.url",
+                "must begin with https://, http:// or data: for a NIM to read",
+                code="invalid_image_url",
             )
         return {"type": "image_url", "image_url": {"url": uri}}
-    if image.data:
-        return {"type": "image_url", "image_url": {"url": _data_url(image.data, place)}}
+    if item.data:
+        return {"type": "image_url", "image_url": {"url": _data_url(item.data, place)}}
     raise invalid(place, "the image has neither `url` nor `data`")
 
 
@@ -77,7 +90,9 @@ def _data_url(data: str, place: str) -> str:
     try:
         head = base64.b64decode(data[:32], validate=True)
     except (binascii.Error, ValueError) as error:
-        raise invalid(f"{place}.image.data", "is not base64") from error
+        raise invalid(
+            f"{place}.image.data", "is not base64", code="invalid_base64_image"
+        ) from error
     if kind := image_type(head):
         return f"data:{kind};base64,{data}"
     raise invalid(

@@ -1,19 +1,17 @@
-"""Native embedding requests to NIM's."""
+"""Convert native embedding requests."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from enum import Enum
 
 from ..nim.errors import invalid
-from ..nim.retrieval.contents import Content
-from ..nim.retrieval.embeddings import EmbeddingRequest
-from ..stack import EmbeddingTaskType, TextTruncation
+from ..nim.retrieval.content import Content as NIMContent
+from ..nim.retrieval.embedding_request import EmbeddingRequest
 from .content import user_content
+from .native_types import Content
 
-_TRUNCATE = {
-    TextTruncation.none: "NONE",
-    TextTruncation.start: "START",
-    TextTruncation.end: "END",
-}
-_INPUT_TYPES = {EmbeddingTaskType.query: "query", EmbeddingTaskType.document: "passage"}
+# By the values of ``TextTruncation`` and ``EmbeddingTaskType``.
+_TRUNCATE = {"none": "NONE", "start": "START", "end": "END"}
+_INPUT_TYPES = {"query": "query", "document": "passage"}
 _NAMES = {
     "inputs": "contents",
     "truncate": "text_truncation",
@@ -24,11 +22,11 @@ _NAMES = {
 
 def convert_embeddings_request(
     model: str,
-    contents: list[Any],
+    contents: Sequence[Content],
     *,
-    text_truncation: Any = None,
+    text_truncation: str | Enum | None = None,
     output_dimension: int | None = None,
-    task_type: Any = None,
+    task_type: str | Enum | None = None,
 ) -> EmbeddingRequest:
     """Convert a native embedding request.
 
@@ -54,7 +52,7 @@ def convert_embeddings_request(
     )
 
 
-def _input(content: Any, field: str) -> str | Content:
+def _input(content: Content, field: str) -> str | NIMContent:
     made = user_content(content, field)
     if isinstance(made, str):
         return made
@@ -62,15 +60,14 @@ def _input(content: Any, field: str) -> str | Content:
     images = [part["image_url"]["url"] for part in made if part["type"] == "image_url"]
     if len(images) > 1:
         raise invalid(field, f"has {len(images)} images: one vector is made of one at most")
-    return Content("\n".join(texts) or None, images[0])
+    return NIMContent("\n".join(texts) or None, images[0])
 
 
-def _named(table: dict[Any, str], value: Any, field: str) -> str | None:
+def _named(table: Mapping[str, str], value: str | Enum | None, field: str) -> str | None:
     """Look an enum's member up, also by its value."""
     if value is None:
         return None
-    for member, name in table.items():
-        if value in (member, member.value):
-            return name
-    known = ", ".join(str(member.value) for member in table)
-    raise invalid(field, f"{value!r} does not exist: it must be {known}")
+    name = table.get(str(value.value if isinstance(value, Enum) else value))
+    if name is None:
+        raise invalid(field, f"{value!r} does not exist: it must be {', '.join(table)}")
+    return name

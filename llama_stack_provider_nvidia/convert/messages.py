@@ -1,25 +1,32 @@
-"""Messages of the native API to chat messages."""
+"""Convert messages of the native API to chat messages."""
 
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from ..nim.errors import InvalidRequestError, invalid
-from ..stack import (
-    BuiltinTool,
-    CompletionMessage,
-    StopReason,
-    SystemMessage,
-    ToolResponseMessage,
-    UserMessage,
-)
+from .. import stack
+from ..nim.errors import invalid
 from .content import text_of, user_content
+from .native_types import CompletionMessage, Content, Message, ToolCall
+
+if TYPE_CHECKING:
+    from openai.types.chat import (
+        ChatCompletionAssistantMessageParam,
+        ChatCompletionContentPartParam,
+        ChatCompletionMessageParam,
+        ChatCompletionMessageToolCallParam,
+    )
 
 _ROLES = "user, system, assistant or tool"
+_END_OF_TURN = "end_of_turn"  # the value of ``StopReason.end_of_turn``
 
 
-def convert_messages(messages: list[Any]) -> list[dict[str, Any]]:
+def convert_messages(
+    messages: Sequence[Message | Mapping[str, object]],
+) -> "list[ChatCompletionMessageParam]":
     """Convert a conversation.
 
     Raises:
@@ -30,7 +37,9 @@ def convert_messages(messages: list[Any]) -> list[dict[str, Any]]:
     return [convert_message(message, f"messages[{n}]") for n, message in enumerate(messages)]
 
 
-def convert_message(message: Any, field: str = "message") -> dict[str, Any]:
+def convert_message(
+    message: Message | Mapping[str, object], field: str = "message"
+) -> "ChatCompletionMessageParam":
     """Convert one message.
 
     Args:
@@ -43,44 +52,51 @@ def convert_message(message: Any, field: str = "message") -> dict[str, Any]:
     """
     if isinstance(message, dict):
         message = _from_dict(message, field)
-    if isinstance(message, UserMessage):
-        content = user_content(message.content, f"{field}.content")
+    if isinstance(message, stack.UserMessage):
+        content = message.content
+        if not isinstance(content, str):
+            content = user_content(content, f"{field}.content")
         return {"role": "user", "content": _with_context(content, message.context, field)}
-    if isinstance(message, SystemMessage):
-        return {"role": "system", "content": text_of(message.content, f"{field}.content")}
-    if isinstance(message, ToolResponseMessage):
+    if isinstance(message, stack.SystemMessage):
+        return {"role": "system", "content": _text(message.content, field)}
+    if isinstance(message, stack.ToolResponseMessage):
         return {
             "role": "tool",
             "tool_call_id": message.call_id,
-            "content": text_of(message.content, f"{field}.content"),
+            "content": _text(message.content, field),
         }
-    if isinstance(message, CompletionMessage):
+    if isinstance(message, stack.CompletionMessage):
         return _assistant(message, field)
     raise invalid(field, f"{type(message).__name__} is not a message of {_ROLES}")
 
 
-def _from_dict(message: dict[str, Any], field: str) -> Any:
+def _from_dict(message: dict[str, Any], field: str) -> Message:
     if "role" not in message:
         raise invalid(f"{field}.role", f"is missing: it must be {_ROLES}")
     role = message["role"]
     rest = {key: value for key, value in message.items() if key != "role"}
     try:
+        made: Message
         if role == "user":
-            return UserMessage(**rest)
-        if role == "system":
-            return SystemMessage(**rest)
-        if role in ("tool", "ipython"):
-            return ToolResponseMessage(**rest)
-        if role == "assistant":
-            return CompletionMessage(**{"stop_reason": StopReason.end_of_turn, **rest})
+            made = stack.UserMessage(**rest)
+        elif role == "system":
+            made = stack.SystemMessage(**rest)
+        elif role in ("tool", "ipython"):
+            made = stack.ToolResponseMessage(**rest)
+        elif role == "assistant":
+            made = stack.CompletionMessage(**{"stop_reason": _END_OF_TURN, **rest})
+        else:
+            raise invalid(f"{field}.role", f"{role!r} does not exist: it must be {_ROLES}")
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join([field, *(str(part) for part in problem["loc"])])
-        raise InvalidRequestError(f"{where}: {problem['msg']}", field=where) from error
-    raise invalid(f"{field}.role", f"{role!r} does not exist: it must be {_ROLES}")
+        raise invalid(where, problem["msg"]) from error
+    return made
 
 
-def _with_context(content: Any, context: Any, field: str) -> Any:
+def _with_context(
+    content: "str | list[ChatCompletionContentPartParam]", context: Content | None, field: str
+) -> "str | list[ChatCompletionContentPartParam]":
     """Append retrieved context to what the user wrote, as Llama Stack's own prompts do."""
     if not context:
         return content
@@ -90,13 +106,14 @@ def _with_context(content: Any, context: Any, field: str) -> Any:
     return [*content, {"type": "text", "text": added}]
 
 
-def _assistant(message: Any, field: str) -> dict[str, Any]:
-    converted: dict[str, Any] = {"role": "assistant"}
-    content = text_of(message.content, f"{field}.content")
-    calls = [
-        _tool_call(call, f"{field}.tool_calls[{n}]")
-        for n, call in enumerate(message.tool_calls or [])
-    ]
+def _text(content: Content, field: str) -> str:
+    return content if isinstance(content, str) else text_of(content, f"{field}.content")
+
+
+def _assistant(message: CompletionMessage, field: str) -> "ChatCompletionAssistantMessageParam":
+    converted: ChatCompletionAssistantMessageParam = {"role": "assistant"}
+    content = _text(message.content, field)
+    calls = [_tool_call(call) for call in message.tool_calls or ()]
     # Some chat templates and hosted models refuse an empty text beside tool calls.
     if content or not calls:
         converted["content"] = content
@@ -105,38 +122,26 @@ def _assistant(message: Any, field: str) -> dict[str, Any]:
     return converted
 
 
-def _tool_call(call: Any, field: str) -> dict[str, Any]:
+def _tool_call(call: ToolCall) -> "ChatCompletionMessageToolCallParam":
     return {
         "id": call.call_id,
         "type": "function",
-        "function": {"name": tool_name(call.tool_name), "arguments": _arguments(call, field)},
+        "function": {"name": tool_name(call.tool_name), "arguments": _arguments(call)},
     }
 
 
-def tool_name(name: Any) -> str:
-    """The name of a tool on the wire: a built-in tool goes by its value."""
-    return str(name.value) if isinstance(name, BuiltinTool) else str(name)
+def tool_name(name: str | Enum) -> str:
+    """Return the name of a tool on the wire: a built-in tool goes by its value."""
+    return str(name.value) if isinstance(name, Enum) else str(name)
 
 
-def _arguments(call: Any, field: str) -> str:
-    """JSON text of a call's arguments.
+def _arguments(call: ToolCall) -> str:
+    """Return the text of a call's arguments, not necessarily JSON: ``nim.plan`` repairs that.
 
     The text the model wrote, kept in ``arguments_json``, comes before the decoded form.
     """
-    if isinstance(call.arguments, dict) and not call.arguments_json:
+    if call.arguments_json:
+        return str(call.arguments_json)
+    if isinstance(call.arguments, dict):
         return json.dumps(call.arguments, ensure_ascii=False)
-    name, text = (
-        ("arguments_json", call.arguments_json)
-        if call.arguments_json
-        else ("arguments", call.arguments)
-    )
-    try:
-        decoded = json.loads(text or "{}")
-    except (ValueError, RecursionError) as error:
-        raise invalid(
-            f"{field}.{name}",
-            f"is not JSON ({error}): leave this call and its result out of the history",
-        ) from error
-    if not isinstance(decoded, dict):
-        raise invalid(f"{field}.{name}", "must be a JSON object")
-    return text or "{}"
+    return call.arguments or "{}"

@@ -1,11 +1,11 @@
-"""Parameter types of tools, as people write them, to JSON Schema."""
+"""Convert the parameter types of tool definitions to JSON Schema."""
 
 import ast
 import json
 import math
-from typing import Any
 
 from ..nim.errors import InvalidRequestError, invalid
+from ..nim.json_types import JSONObject
 from .structured import check_schema
 
 _TYPES = {
@@ -50,7 +50,7 @@ _FORMATS = {
 _ANYTHING = frozenset({"", "any", "none"})
 
 
-def json_schema_type(param_type: str, field: str) -> dict[str, Any]:
+def json_schema_type(param_type: str, field: str) -> JSONObject:
     """Convert a parameter's type to JSON Schema.
 
     Args:
@@ -75,9 +75,9 @@ def json_schema_type(param_type: str, field: str) -> dict[str, Any]:
         raise _unknown(param_type, field) from error
 
 
-def _schema(text: str, field: str) -> dict[str, Any]:
+def _schema(text: str, field: str) -> JSONObject:
     try:
-        schema: dict[str, Any] = json.loads(text)
+        schema: JSONObject = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise invalid(field, f"is not a JSON schema: {error}") from error
     if schema:
@@ -85,7 +85,7 @@ def _schema(text: str, field: str) -> dict[str, Any]:
     return schema
 
 
-def _from_node(node: ast.expr, field: str) -> dict[str, Any]:
+def _from_node(node: ast.expr, field: str) -> JSONObject:
     match node:
         case ast.Name(id=name):
             return _named(name, field)
@@ -106,14 +106,14 @@ def _from_node(node: ast.expr, field: str) -> dict[str, Any]:
     raise _unknown(ast.unparse(node), field)
 
 
-def _generic(name: str, arguments: list[ast.expr], field: str) -> dict[str, Any]:
+def _generic(name: str, arguments: list[ast.expr], field: str) -> JSONObject:
     kind = name.lower()
     if kind == "literal":
         values = [ast.literal_eval(argument) for argument in arguments]
         types = {_JSON_NAMES.get(type(value)) for value in values}
         if None in types or any(value in (math.inf, -math.inf) for value in values):
             raise _unknown(name, field)
-        schema: dict[str, Any] = {"enum": values}
+        schema: JSONObject = {"enum": values}
         return {"type": types.pop(), **schema} if len(types) == 1 else schema
     if kind == "annotated":
         return _from_node(arguments[0], field)
@@ -139,7 +139,7 @@ def _generic(name: str, arguments: list[ast.expr], field: str) -> dict[str, Any]
 _JSON_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 
 
-def _named(name: str, field: str) -> dict[str, Any]:
+def _named(name: str, field: str) -> JSONObject:
     kind = name.lower()
     if kind in _ANYTHING:
         return {}
@@ -150,10 +150,10 @@ def _named(name: str, field: str) -> dict[str, Any]:
     raise _unknown(name, field)
 
 
-def _union(schemas: list[dict[str, Any]]) -> dict[str, Any]:
+def _union(schemas: list[JSONObject]) -> JSONObject:
     if not all(schemas):
         return {}
-    members: list[dict[str, Any]] = []
+    members: list[JSONObject] = []
     for schema in schemas:
         for member in _members(schema):
             if member not in members:
@@ -165,7 +165,7 @@ def _union(schemas: list[dict[str, Any]]) -> dict[str, Any]:
     return {"anyOf": members}
 
 
-def _members(schema: dict[str, Any]) -> list[dict[str, Any]]:
+def _members(schema: JSONObject) -> list[JSONObject]:
     if "anyOf" in schema:
         return list(schema["anyOf"])
     types = schema.get("type")

@@ -1,51 +1,51 @@
-"""Native requests to OpenAI payloads."""
+"""Convert native requests to OpenAI payloads."""
 
 import math
-from typing import Any
 
+from .. import stack
 from ..nim.errors import invalid
-from ..stack import GreedySamplingStrategy, TopKSamplingStrategy, TopPSamplingStrategy
+from ..nim.json_types import JSONObject
 from .content import text_of
 from .messages import convert_messages
+from .native_types import (
+    ChatCompletionRequest,
+    CompletionRequest,
+    LogProbConfig,
+    SamplingParams,
+    Strategy,
+    TopPStrategy,
+)
 from .structured import convert_response_format
 from .tools import convert_tools
 
-# What OpenAI's SDK has no argument for; ``nim.dialect`` knows which NIM takes it where.
-_EXTENSIONS = ("top_k", "repetition_penalty", "structured_outputs")
+# Fields that the SDK has no argument for; ``nim.requests.field_table`` maps them for each NIM.
+_CHAT_EXTENSIONS = frozenset(("top_k", "repetition_penalty", "structured_outputs"))
+_COMPLETION_EXTENSIONS = _CHAT_EXTENSIONS | {"response_format"}
 
 
-def convert_chat_completion_request(request: Any, n: int = 1) -> dict[str, Any]:
+def convert_chat_completion_request(request: ChatCompletionRequest, n: int = 1) -> JSONObject:
     """Convert a native chat request.
 
     Args:
-        request: A ``ChatCompletionRequest``; its ``model`` is the NIM's own id.
-        n: How many answers to ask for; on the wire only when it is not 1.
+        request: Its ``model`` is the NIM's own id.
+        n: Number of choices to request; on the wire only when it is not 1.
 
     Returns:
         Keyword arguments for ``AsyncOpenAI().chat.completions.create``. What is not OpenAI's
-        stands under ``extra_body`` as vLLM's server takes it; ``nim.dialect.place`` moves it
-        to where another NIM wants it. Only what the caller asked for is there.
+        stands under ``extra_body`` as vLLM's server takes it; ``nim.requests.field_mapping``
+        moves it to where another NIM wants it. Only what the caller asked for is there.
 
     Raises:
         InvalidRequestError: Something cannot be sent; the text names the field and the way out.
     """
-    payload = {
-        "model": request.model,
-        "messages": convert_messages(request.messages),
-        **convert_tools(request.tools, request.tool_config),
-        **_sampling(request.sampling_params),
-        **_count(n),
-    }
-    if request.logprobs is not None:
-        payload |= {"logprobs": True, "top_logprobs": _alternatives(request.logprobs)}
-    return _finished(payload, request, completion=False)
+    return _as_arguments(chat_completion_body(request, n), _CHAT_EXTENSIONS)
 
 
-def convert_completion_request(request: Any, n: int = 1) -> dict[str, Any]:
+def convert_completion_request(request: CompletionRequest, n: int = 1) -> JSONObject:
     """Convert a native completion request.
 
     Args:
-        request: A ``CompletionRequest``; its ``model`` is the NIM's own id.
+        request: Its ``model`` is the NIM's own id.
         n: How many completions to ask for; on the wire only when it is not 1.
 
     Returns:
@@ -54,30 +54,71 @@ def convert_completion_request(request: Any, n: int = 1) -> dict[str, Any]:
     Raises:
         InvalidRequestError: Something cannot be sent, such as an image.
     """
-    payload = {
+    return _as_arguments(completion_body(request, n), _COMPLETION_EXTENSIONS)
+
+
+def _as_arguments(body: JSONObject, extensions: frozenset[str]) -> JSONObject:
+    """Put what the SDK has no argument for under ``extra_body``."""
+    extra = {name: body.pop(name) for name in extensions & body.keys()}
+    return {**body, "extra_body": extra} if extra else body
+
+
+def chat_completion_body(request: ChatCompletionRequest, n: int = 1) -> JSONObject:
+    """Write the flat body of a native chat request, as ``nim.plan`` takes it.
+
+    Args:
+        request: Its ``model`` is the NIM's own id.
+        n: How many choices to ask for.
+
+    Raises:
+        InvalidRequestError: As above.
+    """
+    body: JSONObject = {
+        "model": request.model,
+        "messages": convert_messages(request.messages),
+        **_tools(request),
+        **_sampling(request.sampling_params),
+        **_count(n),
+    }
+    if request.logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": _alternatives(request.logprobs)}
+    return _finished(body, request)
+
+
+def completion_body(request: CompletionRequest, n: int = 1) -> JSONObject:
+    """Write the flat body of a native completion request, as ``nim.plan`` takes it.
+
+    Args:
+        request: Its ``model`` is the NIM's own id.
+        n: How many completions to ask for.
+
+    Raises:
+        InvalidRequestError: As above.
+    """
+    body: JSONObject = {
         "model": request.model,
         "prompt": text_of(request.content, "content"),
         **_sampling(request.sampling_params),
         **_count(n),
     }
     if request.logprobs is not None:
-        payload["logprobs"] = _alternatives(request.logprobs)
-    return _finished(payload, request, completion=True)
+        body["logprobs"] = _alternatives(request.logprobs)
+    return _finished(body, request)
 
 
-def _finished(payload: dict[str, Any], request: Any, *, completion: bool) -> dict[str, Any]:
-    formatted = convert_response_format(request.response_format)
-    extensions = {name: payload.pop(name) for name in _EXTENSIONS if name in payload}
-    extensions |= {name: formatted.pop(name) for name in _EXTENSIONS if name in formatted}
-    if completion:  # the SDK's completions know no response_format
-        extensions |= formatted
-    else:
-        payload |= formatted
-    if extensions:
-        payload["extra_body"] = extensions
+def _tools(request: ChatCompletionRequest) -> JSONObject:
+    choice = getattr(request.tool_config, "tool_choice", None)
+    if not request.tools and getattr(choice, "value", choice) in (None, "auto", "none"):
+        return {}
+    return convert_tools(request.tools, request.tool_config)
+
+
+def _finished(body: JSONObject, request: ChatCompletionRequest | CompletionRequest) -> JSONObject:
+    if request.response_format is not None:
+        body |= convert_response_format(request.response_format)
     # Said in either case: some hosted models stream by default.
-    payload["stream"] = bool(request.stream)
-    return payload
+    body["stream"] = bool(request.stream)
+    return body
 
 
 def _count(n: int) -> dict[str, int]:
@@ -86,14 +127,14 @@ def _count(n: int) -> dict[str, int]:
     return {} if n == 1 else {"n": n}
 
 
-def _alternatives(config: Any) -> int:
+def _alternatives(config: LogProbConfig) -> int:
     count = config.top_k or 0
     if count < 0:
         raise invalid("logprobs.top_k", f"is {count}: it must be 0 or more")
     return int(count)
 
 
-def _sampling(params: Any) -> dict[str, Any]:
+def _sampling(params: SamplingParams | None) -> JSONObject:
     if params is None:
         return {}
     fields = _strategy(params.strategy)
@@ -118,12 +159,12 @@ def _sampling(params: Any) -> dict[str, Any]:
     return fields
 
 
-def _strategy(strategy: Any) -> dict[str, Any]:
-    if strategy is None or isinstance(strategy, GreedySamplingStrategy):
+def _strategy(strategy: Strategy | None) -> JSONObject:
+    if strategy is None or isinstance(strategy, stack.GreedySamplingStrategy):
         return {"temperature": 0.0}
-    if isinstance(strategy, TopPSamplingStrategy):
+    if isinstance(strategy, stack.TopPSamplingStrategy):
         return _top_p(strategy)
-    if isinstance(strategy, TopKSamplingStrategy):
+    if isinstance(strategy, stack.TopKSamplingStrategy):
         if strategy.top_k != -1 and strategy.top_k < 1:
             raise invalid(
                 "sampling_params.strategy.top_k",
@@ -133,8 +174,8 @@ def _strategy(strategy: Any) -> dict[str, Any]:
     raise invalid("sampling_params.strategy", f"{strategy!r} is neither greedy, top_p nor top_k")
 
 
-def _top_p(strategy: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
+def _top_p(strategy: TopPStrategy) -> JSONObject:
+    fields: JSONObject = {}
     if strategy.temperature is not None:
         if not 0 <= strategy.temperature < math.inf:
             raise invalid(

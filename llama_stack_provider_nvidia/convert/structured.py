@@ -1,17 +1,18 @@
-"""Response formats: JSON schemas and grammars."""
+"""Convert response formats: JSON schemas and grammars."""
 
 import functools
 import json
 import re
-from typing import Any
 
 from ..nim.errors import invalid
+from ..nim.json_types import JSONObject
+from .native_types import ResponseFormat
 
 # Keys under which people put a grammar's text into the untyped `bnf` dict.
 _GRAMMAR_KEYS = ("grammar", "bnf", "ebnf", "gbnf", "lark", "text")
 
 
-def convert_response_format(response_format: Any) -> dict[str, Any]:
+def convert_response_format(response_format: ResponseFormat | None) -> JSONObject:
     """Convert a native response format to request fields, in the form of OpenAI and vLLM.
 
     Returns:
@@ -31,8 +32,8 @@ def convert_response_format(response_format: Any) -> dict[str, Any]:
     return {"structured_outputs": {"grammar": text}}
 
 
-def check_schema(schema: Any, field: str) -> None:
-    """See that a JSON schema is one, so that it is refused here and not by an engine later.
+def check_schema(schema: object, field: str) -> None:
+    """Validate a JSON schema, so that a wrong one is refused here and not by an engine later.
 
     Raises:
         InvalidRequestError: It is not; the text says where and why.
@@ -69,13 +70,13 @@ def _schema_problem(text: str) -> str | None:
     return None
 
 
-def _schema_name(schema: dict[str, Any]) -> str:
-    """A name as OpenAI's API wants one, from the schema's title."""
+def _schema_name(schema: JSONObject) -> str:
+    """Return a name as OpenAI's API wants one, from the schema's title."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", str(schema.get("title") or "response"))[:64]
 
 
-def grammar_text(bnf: Any, field: str) -> str:
-    """Turn the protocol's untyped grammar dict into the text of a grammar.
+def grammar_text(bnf: object, field: str) -> str:
+    """Return the text of a grammar, from the protocol's untyped dict.
 
     Args:
         bnf: Either the whole text under one key (``grammar``, ``bnf``, ``ebnf``, ``gbnf``,

@@ -1,28 +1,36 @@
-"""Tool definitions and the choice among them."""
+"""Convert tool definitions and tool choices."""
 
-from typing import Any
+from collections.abc import Sequence
+from enum import Enum
+from typing import TYPE_CHECKING
 
+from .. import stack
 from ..nim.errors import invalid
-from ..stack import BuiltinTool, SystemMessageBehavior, ToolChoice
+from ..nim.json_types import JSONObject
 from .messages import tool_name
+from .native_types import ToolConfig, ToolDefinition
 from .param_types import json_schema_type
 
-# What Llama models know their built-in tools by; the stack's definitions may leave it out.
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionToolParam
+    from openai.types.shared_params import FunctionDefinition
+
+# The parameter of each built-in tool of Llama models; the stack's definitions may leave it out.
 _BUILTIN_PARAMETERS = {
-    BuiltinTool.brave_search: "query",
-    BuiltinTool.wolfram_alpha: "query",
-    BuiltinTool.photogen: "query",
-    BuiltinTool.code_interpreter: "code",
+    "brave_search": "query",
+    "wolfram_alpha": "query",
+    "photogen": "query",
+    "code_interpreter": "code",
 }
 
 
-def convert_tool_definition(tool: Any, field: str = "tool") -> dict[str, Any]:
+def convert_tool_definition(tool: ToolDefinition, field: str = "tool") -> "ChatCompletionToolParam":
     """Convert a tool definition to a function tool.
 
     Raises:
         InvalidRequestError: A parameter's type is no type; the text names the parameter.
     """
-    function: dict[str, Any] = {"name": tool_name(tool.tool_name)}
+    function: FunctionDefinition = {"name": tool_name(tool.tool_name)}
     if not function["name"]:
         raise invalid(f"{field}.tool_name", "is empty")
     if tool.description:
@@ -31,13 +39,13 @@ def convert_tool_definition(tool: Any, field: str = "tool") -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _parameters(tool: Any, field: str) -> dict[str, Any]:
+def _parameters(tool: ToolDefinition, field: str) -> JSONObject:
     # An object without properties is what a tool without parameters takes; hosted models want
     # to be told so.
-    properties: dict[str, Any] = {}
+    properties: JSONObject = {}
     required = []
-    if not tool.parameters and isinstance(tool.tool_name, BuiltinTool):
-        name = _BUILTIN_PARAMETERS[tool.tool_name]
+    if not tool.parameters and isinstance(tool.tool_name, Enum):
+        name = _BUILTIN_PARAMETERS[tool.tool_name.value]
         return {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]}
     for name, parameter in (tool.parameters or {}).items():
         schema = json_schema_type(parameter.param_type, f"{field}.parameters[{name!r}].param_type")
@@ -52,7 +60,7 @@ def _parameters(tool: Any, field: str) -> dict[str, Any]:
     return {**schema, "required": required} if required else schema
 
 
-def convert_tools(tools: list[Any] | None, config: Any) -> dict[str, Any]:
+def convert_tools(tools: Sequence[ToolDefinition] | None, config: ToolConfig | None) -> JSONObject:
     """Convert the tools of a request and the choice among them.
 
     Returns:
@@ -65,8 +73,8 @@ def convert_tools(tools: list[Any] | None, config: Any) -> dict[str, Any]:
     """
     if not tools:
         choice = config.tool_choice if config is not None else None
-        if choice not in (None, ToolChoice.auto, ToolChoice.none):
-            shown = choice.value if isinstance(choice, ToolChoice) else choice
+        shown = choice.value if isinstance(choice, Enum) else choice
+        if not (choice is None or (isinstance(choice, Enum) and shown in ("auto", "none"))):
             raise invalid("tool_config.tool_choice", f"is `{shown}`, but there are no tools")
         return {}
     converted = [convert_tool_definition(tool, f"tools[{n}]") for n, tool in enumerate(tools)]
@@ -74,7 +82,7 @@ def convert_tools(tools: list[Any] | None, config: Any) -> dict[str, Any]:
     for n, name in enumerate(names):
         if name in names[:n]:
             raise invalid(f"tools[{n}].tool_name", f"{name!r} stands twice: names must differ")
-    if config is not None and config.system_message_behavior == SystemMessageBehavior.replace:
+    if config is not None and config.system_message_behavior == stack.SystemMessageBehavior.replace:
         raise invalid(
             "tool_config.system_message_behavior",
             "`replace` cannot be had from a NIM: its chat template always tells the model about "
@@ -83,11 +91,11 @@ def convert_tools(tools: list[Any] | None, config: Any) -> dict[str, Any]:
     return {"tools": converted, "tool_choice": _choice(config, names)}
 
 
-def _choice(config: Any, names: list[str]) -> str | dict[str, Any]:
+def _choice(config: ToolConfig | None, names: list[str]) -> str | JSONObject:
     choice = config.tool_choice if config is not None else None
     if choice is None:
         return "auto"
-    if isinstance(choice, ToolChoice):
+    if isinstance(choice, Enum) and choice.value in ("auto", "required", "none"):
         return str(choice.value)
     chosen = tool_name(choice)
     if chosen not in names:

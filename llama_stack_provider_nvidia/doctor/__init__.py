@@ -1,1 +1,1 @@
-"""Looks at NIMs step by step: what is checked, what was seen, and what to do about it."""
+"""Checks of a NIM, one after the other, with a remedy for each failure."""

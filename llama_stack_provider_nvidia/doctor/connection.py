@@ -1,4 +1,4 @@
-"""Is there a way to it: address, name, port and certificate."""
+"""Checks of the way to a NIM: address, host name, connection and TLS certificate."""
 
 import asyncio
 import ipaddress
@@ -14,33 +14,43 @@ import httpx
 
 from ..nim.transport.network import ProxyConfig
 from .check import Check
-from .outcome import FailedError, Seen, SkippedError
-from .subject import ASK_SECONDS, Subject
+from .context import REQUEST_TIMEOUT, CheckContext
+from .results import CheckFailedError, CheckResult, CheckSkippedError
 
 _ROUTES = ("/chat/completions", "/completions", "/embeddings", "/models", "/ranking", "/rerank")
 _SOON_DAYS = 14
 # OpenSSL's numbers of what is wrong with a certificate (x509_vfy.h).
 _EXPIRED, _NOT_YET, _WRONG_NAME, _WRONG_ADDRESS = 10, 9, 62, 64
 _LOCAL = ("localhost", "127.0.0.1", "::1")
+# Steps of a request, by httpcore, that follow the last handshake.
+_FIRST_BYTES = ("http11.send_request_headers.started", "http2.send_request_headers.started")
+_NO_HANDSHAKE = (
+    "Something accepts connections there and does not answer in TLS: check that the port is the "
+    "NIM's HTTPS port, and whether the server hangs."
+)
 
 
-async def _address(subject: Subject) -> Seen:
-    url = subject.address.url.rstrip("/")
+class _HandshakeCompleted(Exception):  # noqa: N818 - no error
+    """Ends a request before anything is sent."""
+
+
+async def _check_address(context: CheckContext) -> CheckResult:
+    url = context.address.url.rstrip("/")
     route = next((route for route in _ROUTES if url.endswith(route)), None)
     if route is not None:
-        raise FailedError(
+        raise CheckFailedError(
             f"{url} is the address of one route", f"Set url to {url.removesuffix(route)}"
         )
-    return Seen(subject.endpoint.url)
+    return CheckResult(context.endpoint.url)
 
 
-def _proxy(subject: Subject) -> tuple[str, int] | None:
-    """The proxy that requests go through, by host and port; its password is left out."""
-    parts = urlsplit(subject.endpoint.url)
-    given: ProxyConfig | None = subject.network.proxy
+def _proxy(context: CheckContext) -> tuple[str, int] | None:
+    """Return host and port of the proxy that requests go through, if there is one."""
+    parts = urlsplit(context.endpoint.url)
+    given: ProxyConfig | None = context.network.proxy
     if given is not None:
         patterns = given.by_pattern()
-        if any(proxy is None and _fits(pattern, parts) for pattern, proxy in patterns.items()):
+        if any(proxy is None and _matches(pattern, parts) for pattern, proxy in patterns.items()):
             return None
         found = patterns.get(f"{parts.scheme}://")
     elif _bypassed(parts.hostname or "", parts.netloc):
@@ -54,7 +64,7 @@ def _proxy(subject: Subject) -> tuple[str, int] | None:
     return proxy.hostname or "", proxy.port or {"https": 443, "http": 80}.get(proxy.scheme, 1080)
 
 
-def _fits(pattern: str, parts: Any) -> bool:
+def _matches(pattern: str, parts: Any) -> bool:
     host, _, port = pattern.removeprefix("all://").partition(":")
     name = parts.hostname or ""
     named = name.endswith(host.removeprefix("*")) if host.startswith("*") else name == host
@@ -68,144 +78,159 @@ def _bypassed(host: str, netloc: str) -> bool:
     return bool(urllib.request.proxy_bypass(host) or urllib.request.proxy_bypass(netloc))
 
 
-async def _name(subject: Subject) -> Seen:
-    proxy = _proxy(subject)
-    host, port = proxy or (subject.host, subject.port)
+async def _check_name(context: CheckContext) -> CheckResult:
+    proxy = _proxy(context)
+    host, port = proxy or (context.host, context.port)
     of = "the proxy " if proxy else ""
     try:
         ipaddress.ip_address(host)
     except ValueError:
         pass
     else:
-        subject.targets = [(host, port)]
-        return Seen(f"{of}{host} is no name, there is nothing to look up")
+        context.socket_addresses = [(host, port)]
+        return CheckResult(f"{of}{host} is an IP address, no lookup needed")
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         said = getattr(error, "strerror", None) or str(error)
-        raise FailedError(f"{of}{host} has no address: {said}") from None
+        raise CheckFailedError(f"{of}{host} has no address: {said}") from None
     hosts = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    subject.targets = [(one, port) for one in hosts]
+    context.socket_addresses = [(one, port) for one in hosts]
     more = f" and {len(hosts) - 1} more" if len(hosts) > 1 else ""
-    return Seen(f"{of}{host} is {hosts[0]}{more}", data={"addresses": hosts})
+    return CheckResult(f"{of}{host} is {hosts[0]}{more}", data={"addresses": hosts})
 
 
-async def _connect(subject: Subject) -> Seen:
-    seconds = subject.network.timeouts(ASK_SECONDS, ASK_SECONDS)[1]
+async def _check_connection(context: CheckContext) -> CheckResult:
+    seconds = context.network.timeouts(REQUEST_TIMEOUT, REQUEST_TIMEOUT)[1]
     failure: Exception | None = None
-    for host, port in subject.targets:
+    for host, port in context.socket_addresses:
         begun = time.perf_counter()
         try:
-            async with asyncio.timeout(min(seconds, ASK_SECONDS)):
+            async with asyncio.timeout(min(seconds, context.request_timeout)):
                 _, writer = await asyncio.open_connection(host, port)
         except (OSError, TimeoutError) as error:
             failure = error
             continue
         taken = (time.perf_counter() - begun) * 1000
         writer.transport.abort()
-        of = "the proxy at " if _proxy(subject) else ""
-        return Seen(f"{of}{_place(host, port)} takes connections", data={"milliseconds": taken})
-    host, port = subject.targets[-1]
-    raise _no_connection(failure, host, port, subject)
+        of = "the proxy at " if _proxy(context) else ""
+        return CheckResult(
+            f"{of}{_place(host, port)} accepts connections", data={"milliseconds": taken}
+        )
+    host, port = context.socket_addresses[-1]
+    raise _no_connection(failure, host, port, context)
 
 
 def _no_connection(
-    failure: Exception | None, host: str, port: int, subject: Subject
-) -> FailedError:
+    failure: Exception | None, host: str, port: int, context: CheckContext
+) -> CheckFailedError:
     place = _place(host, port)
     if isinstance(failure, ConnectionRefusedError):
         more = (
             " In a container, localhost is the container itself: name the host or the service."
-            if subject.host in _LOCAL
+            if context.host in _LOCAL
             else ""
         )
-        return FailedError(
+        return CheckFailedError(
             f"{place} refuses connections",
             "Nothing listens there. Start the NIM, or correct the port: `docker ps` or `kubectl "
             f"get service` show it.{more}",
         )
     if isinstance(failure, TimeoutError):
-        return FailedError(
+        return CheckFailedError(
             f"{place} does not answer",
-            "Packets get lost on the way: look at firewalls, security groups and network policies, "
+            "Packets are lost on the way: check firewalls, security groups and network policies, "
             "and whether a proxy is needed (`network.proxy` in run.yaml, HTTPS_PROXY).",
         )
-    return FailedError(f"{place} cannot be reached: {failure}")
+    return CheckFailedError(f"{place} cannot be reached: {failure}")
 
 
 def _place(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def _tls(subject: Subject) -> Seen:
-    if urlsplit(subject.endpoint.url).scheme != "https":
-        raise SkippedError("the address is http://: nothing is encrypted")
-    seen: list[Seen] = []
+async def _check_tls(context: CheckContext) -> CheckResult:
+    if urlsplit(context.endpoint.url).scheme != "https":
+        raise CheckSkippedError("the address is http://, without TLS")
+    certificates: list[CheckResult] = []
 
     async def trace(event: str, info: dict[str, Any]) -> None:
-        # Through a proxy there may be two: the last one is the NIM's.
+        # Through a proxy there may be two handshakes: the last one is with the NIM.
         if event.endswith("start_tls.complete"):
-            seen.append(_certificate(info["return_value"].get_extra_info("ssl_object")))
+            shown = info["return_value"].get_extra_info("ssl_object")
+            certificates.append(_check_certificate(shown))
+        elif event in _FIRST_BYTES and info["request"].method != b"CONNECT":
+            raise _HandshakeCompleted
 
     try:
-        await subject.ask("/health/live", trace=trace)
+        await context.request("/health/live", trace=trace)
+    except _HandshakeCompleted:
+        pass  # the answer is for the liveness check to wait for
     except httpx.HTTPError as error:
         cause = _tls_cause(error)
         if cause is not None:
-            raise _no_tls(cause, subject) from None
-        if not seen:
-            raise FailedError(f"no encrypted connection: {error or type(error).__name__}") from None
-    return seen[-1]
+            raise _no_tls(cause, context) from None
+        if not certificates:
+            raise _no_handshake(error, context) from None
+    return certificates[-1]
+
+
+def _no_handshake(error: httpx.HTTPError, context: CheckContext) -> CheckFailedError:
+    if isinstance(error, httpx.TimeoutException):
+        return CheckFailedError(
+            f"the TLS handshake is not complete after {context.request_timeout:g} s"
+        )
+    return CheckFailedError(f"no encrypted connection: {error or type(error).__name__}")
 
 
 def _tls_cause(error: BaseException) -> ssl.SSLError | None:
-    """Find what TLS itself complains of, below an error of the HTTP library."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return seen
-        seen = seen.__cause__ or seen.__context__
+    """Return the TLS error that caused an error of the HTTP library, if one did."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
     return None
 
 
-def _no_tls(error: ssl.SSLError, subject: Subject) -> FailedError:
+def _no_tls(error: ssl.SSLError, context: CheckContext) -> CheckFailedError:
     text = getattr(error, "verify_message", None) or error.reason or str(error)
     code = getattr(error, "verify_code", None)
     reason = str(error.reason or "")
     if code in (_WRONG_NAME, _WRONG_ADDRESS):
         remedy = (
             "The certificate is for another name: set url to the name that is in it. `openssl "
-            f"s_client -connect {_place(subject.host, subject.port)} </dev/null | openssl x509 "
+            f"s_client -connect {_place(context.host, context.port)} </dev/null | openssl x509 "
             "-noout -ext subjectAltName` shows it."
         )
     elif code in (_EXPIRED, _NOT_YET):
         remedy = "Renew the NIM's certificate, and check the clocks of both machines."
     elif code is not None:
         remedy = (
-            "It was not signed by an authority that is trusted here: set `network: {tls: "
-            "{verify: /path/to/ca.pem}}` in run.yaml to the authority's certificate, or "
+            "The certificate's authority is not trusted here: set `network: {tls: "
+            "{verify: /path/to/ca.pem}}` in run.yaml to the authority's certificate file, or "
             "SSL_CERT_FILE for the command line."
         )
     elif "CERTIFICATE_REQUIRED" in reason or "ALERT" in reason:
         remedy = (
-            "The NIM refuses the connection, perhaps for want of a certificate of yours: set "
+            "The NIM refuses the connection; it may require a client certificate: set "
             "`network: {tls: {client_cert: ..., client_key: ...}}` in run.yaml."
         )
     elif reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
         remedy = "The port speaks no TLS: write http:// in the address."
     else:
         remedy = None
-    return FailedError(f"no trusted connection: {text}", remedy)
+    return CheckFailedError(f"no trusted connection: {text}", remedy)
 
 
-def _certificate(shown: ssl.SSLObject) -> Seen:
+def _check_certificate(shown: ssl.SSLObject) -> CheckResult:
     version = shown.version() or "TLS"
     certificate = shown.getpeercert()
     if not certificate:
-        return Seen(
+        return CheckResult(
             f"{version}, certificate not checked",
-            "Anybody on the way can read keys and answers: set `network.tls.verify` to the file "
-            "of the CA's certificate in the place of false.",
+            "Anyone in between can read keys and responses: set `network.tls.verify` to the CA's "
+            "certificate file instead of false.",
             {"version": version, "verified": False},
         )
     # "Jun  1 12:00:00 2027 GMT", by ssl.getpeercert.
@@ -216,23 +241,29 @@ def _certificate(shown: ssl.SSLObject) -> Seen:
     detail = f"{version}, certificate for {shown_names or 'no name'}, expires in {left:.0f} days"
     warning = "Renew the NIM's certificate before it expires." if left < _SOON_DAYS else None
     data = {"version": version, "verified": True, "names": names, "expires_in_days": int(left)}
-    return Seen(detail, warning, data)
+    return CheckResult(detail, warning, data)
 
+
+_CHECK_NAME = (
+    "Check the spelling and the name server; in Kubernetes a name is SERVICE.NAMESPACE, and in "
+    "docker compose the name of the service."
+)
+_CHECK_WAY = "Check host and port, and the network between."
 
 CHECKS = (
     Check(
         "address",
-        _address,
+        _check_address,
         "Set url to the NIM's address, such as http://localhost:8000",
         basic=True,
     ),
+    Check("name", _check_name, _CHECK_NAME, basic=True, on_timeout=_CHECK_NAME),
+    Check("connection", _check_connection, _CHECK_WAY, basic=True, on_timeout=_CHECK_WAY),
     Check(
-        "name",
-        _name,
-        "Check the spelling and the name server; in Kubernetes a name is SERVICE.NAMESPACE, and "
-        "in docker compose the name of the service.",
+        "tls",
+        _check_tls,
+        _NO_HANDSHAKE,
         basic=True,
+        on_timeout=_NO_HANDSHAKE,
     ),
-    Check("connection", _connect, "Check host and port, and the road to them.", basic=True),
-    Check("tls", _tls, "Check what serves TLS at that address.", basic=True),
 )

@@ -1,18 +1,35 @@
-"""Is it a NIM that works: life, key, readiness, generation and models."""
+"""Checks of the service: liveness, API key, readiness, kind of NIM and models."""
+
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from ..nim.dialect import Dialect
-from ..nim.discovery.models import Kind
-from ..nim.requests.profiles import profile_of
-from ..nim.targets import named
-from .check import Check
-from .outcome import FailedError, Seen, SkippedError
-from .subject import ASK_SECONDS, USUAL_MODEL, Subject, unserved
+from ..nim.model_facts.model_ids import Kind
+from ..nim.routing import named
+from .check import SLOW, Check
+from .context import DEFAULT_MODEL, CheckContext, unlisted_models
+from .foreign_server import describe, is_html
+from .results import CheckFailedError, CheckResult, CheckSkippedError
 
 _GET_KEY = "export NVIDIA_API_KEY=nvapi-... (a key is made at https://build.nvidia.com)"
 _SET_KEY = "export NVIDIA_API_KEY=..., or set api_key in run.yaml"
 _REFUSED = (401, 403)
+_NOT_FOUND, _PROXY_KEY = 404, 407
+# Routes of which an inference API has at least one. The bodies are refused where they exist.
+_EMPTY: dict[str, Any] = {}
+_ROUTES = {
+    "/models": None,
+    "/chat/completions": _EMPTY,
+    "/completions": _EMPTY,
+    "/embeddings": _EMPTY,
+    "/ranking": _EMPTY,
+}
+_WRONG_PATH = (
+    "Correct the path of url, or leave it out: a NIM's routes are below http://host:port/v1. A "
+    "gateway's documentation names the path that leads to the NIM."
+)
 _WHAT = {
     Dialect.NIM1: "NIM 1.x",
     Dialect.NIM2_VLLM: "NIM 2.x with vLLM",
@@ -24,104 +41,161 @@ _WHAT = {
 _ENGINES = {Dialect.NIM2_VLLM: "vLLM", Dialect.NIM2_SGLANG: "SGLang"}
 
 
-async def _live(subject: Subject) -> Seen:
+async def _check_liveness(context: CheckContext) -> CheckResult:
+    response = await _first_response(context)
+    if response.is_redirect:
+        where = response.headers.get("location", "elsewhere")
+        raise CheckFailedError(
+            f"the address redirects to {where}",
+            "Set url to where it leads: a key is sent nowhere but to the configured address.",
+        )
+    if response.status_code >= 500:
+        raise CheckFailedError(
+            f"it answers {describe(response)}",
+            "The server, or the gateway before it, is out of order: look at its log.",
+        )
+    if response.status_code == _PROXY_KEY:
+        raise CheckFailedError(
+            f"the proxy answers {describe(response)}",
+            "Write the proxy's user name and password into `network.proxy` in run.yaml, or into "
+            "HTTP_PROXY: http://user:password@host:port.",
+        )
+    if response.status_code == 200:
+        _refuse_page(response)
+        return CheckResult("its /v1/health/live says live")
+    await _require_api(context)
+    return CheckResult(f"it answers (HTTP {response.status_code}: no /v1/health/live here)")
+
+
+async def _first_response(context: CheckContext) -> httpx.Response:
     try:
-        answer = await subject.ask("/health/live")
+        return await context.request("/health/live")
     except httpx.TimeoutException:
-        raise FailedError(
-            f"it takes connections and does not answer in {ASK_SECONDS:g} s",
-            "The server hangs: look at its log (`docker logs`, `kubectl logs`) and restart it.",
+        raise CheckFailedError(
+            f"it accepts connections and does not answer within {context.request_timeout:g} s",
+            f"{SLOW} A restart may help.",
         ) from None
     except httpx.HTTPError as error:
         said = str(error) or type(error).__name__
-        if subject.endpoint.url.startswith("https:"):
-            raise FailedError(
+        if context.endpoint.url.startswith("https:"):
+            raise CheckFailedError(
                 f"the connection breaks after TLS: {said}",
-                "The NIM may want a certificate of yours: set `network: {tls: {client_cert: ..., "
+                "The NIM may want a client certificate: set `network: {tls: {client_cert: ..., "
                 "client_key: ...}}` in run.yaml.",
             ) from None
-        raise FailedError(f"what answers is no HTTP: {said}") from None
-    if answer.is_redirect:
-        where = answer.headers.get("location", "elsewhere")
-        raise FailedError(
-            f"the address leads to {where}",
-            "Set url to where it leads: a key is sent nowhere but to the configured address.",
-        )
-    if answer.status_code >= 500:
-        raise FailedError(
-            f"it answers HTTP {answer.status_code}",
-            "The server, or the gateway before it, is out of order: look at its log.",
-        )
-    if answer.status_code == 200:
-        return Seen("its /v1/health/live says live")
-    return Seen(f"it answers (HTTP {answer.status_code}: no /v1/health/live here)")
+        raise CheckFailedError(f"what answers is not HTTP: {said}") from None
 
 
-async def _key(subject: Subject) -> Seen:
-    has_key = subject.endpoint.has_key
-    hosted = subject.endpoint.is_hosted or await _speaks_hosted(subject)
-    if hosted and not has_key:
-        raise FailedError("there is none, and the hosted catalogue wants one", _GET_KEY)
-    try:
-        status = await _status_with_key(subject, hosted=hosted)
-    except httpx.HTTPError as error:
-        raise SkippedError(f"no answer to try it on: {error or type(error).__name__}") from None
-    if status not in _REFUSED and not hosted and status != 200:
-        raise SkippedError(f"nothing to try it on: its /models answers HTTP {status}")
-    if status not in _REFUSED:
-        found = "set and not refused" if has_key else "none, none needed"
-        return Seen(found, data={"set": has_key})
-    if has_key:
-        raise FailedError(
-            f"it is refused (HTTP {status})",
-            "Check that the key is whole, still valid and for this address: "
-            + (_GET_KEY if hosted else _SET_KEY),
+def _refuse_page(response: httpx.Response) -> None:
+    """Raise ``CheckFailedError`` for a web page in place of an API's response."""
+    if is_html(response):
+        raise CheckFailedError(
+            f"a web page answers: {describe(response)}",
+            "This is a web site, or a proxy's page for people: set url to the address of the NIM.",
         )
-    raise FailedError(
-        f"there is none, and it wants one (HTTP {status})", _SET_KEY + _not_shared(subject)
+
+
+async def _require_api(context: CheckContext) -> None:
+    """Raise ``CheckFailedError`` if none of an inference API's routes exists at the address."""
+    response: httpx.Response | None = None
+    for path, body in _ROUTES.items():
+        try:
+            response = await context.request(path, body=body)
+        except httpx.HTTPError:
+            return  # later checks say more
+        if response.status_code == 200:
+            _refuse_page(response)
+        if response.status_code != _NOT_FOUND:
+            return
+    assert response is not None  # there are routes
+    raise CheckFailedError(
+        f"there is no inference API at this path: {context.endpoint.url}/models answers "
+        f"{describe(response)}",
+        await _right_path(context),
     )
 
 
-def _not_shared(subject: Subject) -> str:
-    """Say why the provider's own key is not used, if it has one."""
-    if subject.config.key is None:
+async def _right_path(context: CheckContext) -> str:
+    """Return the remedy for a wrong path: the usual one, if an API is there."""
+    parts = urlsplit(context.endpoint.url)
+    usual = f"{parts.scheme}://{parts.netloc}/v1"
+    try:
+        response = await context.request(f"{usual}/models")
+    except httpx.HTTPError:
+        return _WRONG_PATH
+    if is_html(response) or response.status_code not in (200, *_REFUSED):
+        return _WRONG_PATH
+    return f"Set url to {usual}: there is an inference API there."
+
+
+async def _check_key(context: CheckContext) -> CheckResult:
+    has_key = context.endpoint.has_key
+    hosted = context.endpoint.is_hosted or await _speaks_hosted(context)
+    if hosted and not has_key:
+        raise CheckFailedError("there is none, and the hosted catalogue wants one", _GET_KEY)
+    try:
+        response = await _request_with_key(context, hosted=hosted)
+    except httpx.HTTPError as error:
+        raise CheckSkippedError(
+            f"no response to try it on: {error or type(error).__name__}"
+        ) from None
+    status = response.status_code
+    if status not in _REFUSED and not hosted and status != 200:
+        raise CheckSkippedError(f"nothing to check it with: its /models answers HTTP {status}")
+    if status not in _REFUSED:
+        found = "set and not refused" if has_key else "none, none needed"
+        return CheckResult(found, data={"set": has_key})
+    said = describe(response)
+    if has_key:
+        raise CheckFailedError(
+            f"it is refused ({said})",
+            "Check that the key is whole, still valid and for this address: "
+            + (_GET_KEY if hosted else _SET_KEY),
+        )
+    raise CheckFailedError(
+        f"there is none, and it wants one ({said})", _SET_KEY + _not_shared(context)
+    )
+
+
+def _not_shared(context: CheckContext) -> str:
+    """Explain why the provider's own key is not used, if it has one."""
+    if context.config.key is None:
         return ""
     return " under this endpoint: the provider's own key is not sent to another host"
 
 
-async def _speaks_hosted(subject: Subject) -> bool:
-    return (await subject.endpoint.finding()).dialect is Dialect.HOSTED
+async def _speaks_hosted(context: CheckContext) -> bool:
+    return (await context.endpoint.finding()).dialect is Dialect.HOSTED
 
 
-async def _status_with_key(subject: Subject, *, hosted: bool) -> int:
-    """Give what a question gets that needs the key."""
-    listed = await subject.ask("/models")
+async def _request_with_key(context: CheckContext, *, hosted: bool) -> httpx.Response:
+    """Return the response to a request that needs the key."""
+    listed = await context.request("/models")
     if not hosted:
-        return listed.status_code
-    # The catalogue's list is public. A chat of no messages is refused in any case, but not
-    # before the key was looked at.
+        return listed
+    # The catalogue's list is public. A chat without messages is refused in any case, but only
+    # after the key was checked.
     try:
         ids = [entry["id"] for entry in listed.json()["data"]]
     except (ValueError, KeyError, TypeError):
         ids = []
-    model = USUAL_MODEL if USUAL_MODEL in ids or not ids else ids[0]
-    answer = await subject.ask("/chat/completions", body={"model": model, "messages": []})
-    return answer.status_code
+    model = DEFAULT_MODEL if DEFAULT_MODEL in ids or not ids else ids[0]
+    return await context.request("/chat/completions", body={"model": model, "messages": []})
 
 
-async def _ready(subject: Subject) -> Seen:
-    health = await subject.endpoint.health(ASK_SECONDS)
+async def _check_readiness(context: CheckContext) -> CheckResult:
+    health = await context.endpoint.health(context.request_timeout)
     if health.ready:
-        return Seen(health.message)
-    raise FailedError(health.message)
+        return CheckResult(health.message)
+    raise CheckFailedError(health.message, None if health.live else SLOW)
 
 
-async def _generation(subject: Subject) -> Seen:
-    found = await subject.endpoint.finding()
-    subject.finding = found
+async def _check_generation(context: CheckContext) -> CheckResult:
+    found = await context.endpoint.finding()
+    context.finding = found
     what, engine = _WHAT[found.dialect], None
     if found.dialect in _ENGINES:
-        version = await _engine_version(subject)
+        version = await _engine_version(context)
         engine = " ".join(filter(None, (_ENGINES[found.dialect], version)))
         what = what if found.release else engine
     elif found.release and found.dialect is Dialect.GENERIC:
@@ -134,65 +208,66 @@ async def _generation(subject: Subject) -> Seen:
         "engine": engine,
         "reason": found.reason,
     }
-    return Seen(detail, data=data)
+    return CheckResult(detail, data=data)
 
 
-async def _engine_version(subject: Subject) -> str | None:
-    """What vLLM and SGLang say of themselves; a NIM may not pass the question on."""
+async def _engine_version(context: CheckContext) -> str | None:
+    """Return the engine's version; a NIM may hide the route."""
     try:
-        answer = await subject.ask(subject.endpoint.url.removesuffix("/v1") + "/version")
-        version = answer.json().get("version")
+        response = await context.request(context.endpoint.url.removesuffix("/v1") + "/version")
+        version = response.json().get("version")
     except (httpx.HTTPError, ValueError, AttributeError):
         return None
-    return version if isinstance(version, str) and answer.status_code == 200 else None
+    return version if isinstance(version, str) and response.status_code == 200 else None
 
 
-async def _models(subject: Subject) -> Seen:
-    subject.models = listed = await subject.endpoint.catalogue.models()
+async def _check_models(context: CheckContext) -> CheckResult:
+    context.models = listed = await context.endpoint.catalogue.models()
     if not listed:
-        raise FailedError("it lists none")
+        raise CheckFailedError("it lists none")
     ids = [entry.id for entry in listed]
-    missing = unserved(subject.wanted, [subject]) if subject.alone else []
+    missing = unlisted_models(context.wanted, [context]) if context.alone else []
     if missing:
-        raise FailedError(f"{missing[0]} is not among them: {named(ids)}")
+        raise CheckFailedError(f"{missing[0]} is not among them: {named(ids)}")
     kinds = {kind: sum(entry.kind is kind for entry in listed) for kind in Kind}
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
     shown = f" ({named(ids)})" if len(ids) <= 3 else ""
-    hosted = await _speaks_hosted(subject)
+    hosted = await _speaks_hosted(context)
     note = "; which of them the account may call shows when they are called" if hosted else ""
     entries = [
         {
             "id": entry.id,
             "kind": entry.kind.value,
-            "family": profile_of(entry.parent or entry.id).family,
+            "family": context.facts.profile(entry.parent or entry.id).family,
             "context_length": entry.context_length,
             "callable": None if hosted else True,
         }
         for entry in listed
     ]
-    return Seen(f"{counted}{shown}{note}", data={"models": entries})
+    return CheckResult(f"{counted}{shown}{note}", data={"models": entries})
 
 
 CHECKS = (
     Check(
         "liveness",
-        _live,
+        _check_liveness,
         "Check that the port is the NIM's HTTP port, 8000 by default; if it speaks TLS, write "
         "https:// in the address.",
         basic=True,
     ),
-    Check("key", _key, _SET_KEY, basic=True),
+    Check("key", _check_key, _SET_KEY, basic=True),
     Check(
         "readiness",
-        _ready,
-        "Wait until the NIM has loaded its model; its log says how far it is (`docker logs`, "
-        "`kubectl logs`), and GET /v1/health/ready when it is done.",
+        _check_readiness,
+        "Wait until the NIM has loaded its model, or in front of Dynamo until a worker for it is "
+        "up; its log says how far it is (`docker logs`, `kubectl logs`), and GET /v1/models when "
+        "it is done.",
         basic=True,
     ),
-    Check("generation", _generation, "Set `dialect` in run.yaml to what it is."),
+    Check("generation", _check_generation, "Set `dialect` in run.yaml to what it is."),
     Check(
         "models",
-        _models,
+        _check_models,
         "`llama-stack-nvidia models` lists what it serves: choose one of these, or start the NIM "
         "with the model.",
         basic=True,

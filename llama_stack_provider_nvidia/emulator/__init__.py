@@ -1,36 +1,15 @@
-"""A local NIM that speaks the HTTP API of each NIM generation, without a model or a GPU.
-
-For demos, for tests, and for users who want to test a stack of their own. Needs the extra
-``emulator``. On the command line it is ``llama-stack-nvidia emulate``.
-"""
+"""Deprecated alias of the package ``nim_emulator``; to be removed in version 0.2."""
 
 from __future__ import annotations
 
-from .app import create_app
-from .dialect import TOOL_STREAMS, Dialect, ToolStream
-from .dialects import DIALECTS
-from .faults import FAULTS, Fault, FaultKind
-from .record import Connections, RecordedRequest, Recorder, Reply, fingerprint
-from .server import EmulatorServer
-from .settings import Settings
-from .tls import TLS, Certificates
+import warnings
 
-__all__ = [
-    "DIALECTS",
-    "FAULTS",
-    "TLS",
-    "TOOL_STREAMS",
-    "Certificates",
-    "Connections",
-    "Dialect",
-    "EmulatorServer",
-    "Fault",
-    "FaultKind",
-    "RecordedRequest",
-    "Recorder",
-    "Reply",
-    "Settings",
-    "ToolStream",
-    "create_app",
-    "fingerprint",
-]
+from nim_emulator import *  # noqa: F403
+from nim_emulator import __all__ as __all__
+
+warnings.warn(
+    "llama_stack_provider_nvidia.emulator is now nim_emulator: change the import. "
+    "This name will be removed in version 0.2.",
+    DeprecationWarning,
+    stacklevel=2,
+)

@@ -1,1 +1,1 @@
-"""All that knows NIM, and nothing that knows Llama Stack."""
+"""The NIM client; it imports nothing of Llama Stack."""

@@ -1,6 +1,7 @@
-"""The generations of NIM, by how each wants its requests."""
+"""Dialects: the generations of NIM, by how each wants its requests."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 
@@ -21,9 +22,15 @@ class Dialect(StrEnum):
     """Anything else that speaks OpenAI's API."""
 
 
+if TYPE_CHECKING:
+    DialectSetting = str
+else:
+    DialectSetting = Literal[("auto", *(str(dialect) for dialect in Dialect))]
+"""The values of the setting: a dialect's name, or ``auto`` to detect it."""
+
 HOSTED_HOSTS = frozenset({"integrate.api.nvidia.com", "ai.api.nvidia.com"})
 
 
 def is_hosted(endpoint: str) -> bool:
-    """Tell whether an address is NVIDIA's API catalogue."""
+    """Return whether an address is NVIDIA's API catalogue."""
     return urlsplit(endpoint).hostname in HOSTED_HOSTS

@@ -1,4 +1,4 @@
-"""What observers saw of the requests to a NIM: the log's records, spans and metrics."""
+"""The observations of requests to a NIM: the log's records, spans and metrics."""
 
 import contextlib
 import logging
@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from llama_stack_provider_nvidia.nim.observe.log import LOGGER
+from llama_stack_provider_nvidia.nim.telemetry.request_log import LOGGER
 
 
 class Log:
@@ -42,7 +42,7 @@ def fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class Telemetry:
-    """What an OpenTelemetry SDK has recorded."""
+    """The records of an OpenTelemetry SDK."""
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.emulator import EmulatorServer
-from llama_stack_provider_nvidia.nim.transport.reader import Reader
+from llama_stack_provider_nvidia.nim.transport.body_reader import BodyReader
+from nim_emulator import EmulatorServer
 
 from .conftest import MODEL
 
@@ -18,9 +18,9 @@ async def test_a_response_that_was_closed_leaves_no_task(
 ) -> None:
     said = [{"role": "user", "content": "count to 5000"}]
     body = {"model": MODEL, "messages": said, "max_tokens": 8000, "stream": True}
-    response = await adapter.endpoint.send("/chat/completions", body, key=None, stream=True)
+    response = await adapter.endpoint.send(await adapter.endpoint.plan(body), key=None)
     before = len(asyncio.all_tasks())
-    reader = Reader(response)
+    reader = BodyReader(response)
     async for _ in reader:
         break
     await asyncio.sleep(after_s)

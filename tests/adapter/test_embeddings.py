@@ -1,6 +1,7 @@
 """Embeddings of both APIs, in front of each kind of NIM that has them."""
 
 import base64
+import importlib
 import logging
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -10,9 +11,9 @@ import pytest
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.nim import errors
+from nim_emulator import EmulatorServer
 
 E5 = "nvidia/nv-embedqa-e5-v5"
 DYNAMIC = "nvidia/llama-nemotron-embed-1b-v2"
@@ -94,16 +95,24 @@ def bodies(nim: EmulatorServer) -> list[Any]:
     return [one.body for one in nim.requests if one.path == "/v1/embeddings"]
 
 
+def native_enum(name: str) -> Any:
+    """An enumeration of the native API."""
+    return getattr(importlib.import_module("llama_stack.apis.inference"), name)
+
+
 def image(uri: str) -> Any:
     return stack.ImageContentItem(image={"url": {"uri": uri}})
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("dialect", ["retriever", "retriever1", "vllm", "hosted"])
 @pytest.mark.parametrize("model", [E5, DYNAMIC, BGE, UNKNOWN])
 async def test_both_apis_give_the_same_vectors(make: Make, dialect: str, model: str) -> None:
     adapter = make(dialect)
     texts = ["a cat", "a dog", "a fish"]
-    native = await adapter.embeddings(model, texts, task_type=stack.EmbeddingTaskType.document)
+    native = await adapter.embeddings(
+        model, texts, task_type=native_enum("EmbeddingTaskType").document
+    )
     floats = await adapter.openai_embeddings(model=model, input=texts, input_type="passage")
     packed = await adapter.openai_embeddings(
         model=model, input=texts, input_type="passage", encoding_format="base64"
@@ -118,14 +127,15 @@ async def test_both_apis_give_the_same_vectors(make: Make, dialect: str, model: 
     assert floats.usage.prompt_tokens == packed.usage.total_tokens > 0
 
 
+@pytest.mark.native
 async def test_what_is_asked_for_is_sent_and_nothing_else(make: Make, nim: EmulatorServer) -> None:
     adapter = make()
     await adapter.embeddings(
         DYNAMIC,
         ["a", stack.TextContentItem(text="b")],
-        text_truncation=stack.TextTruncation.end,
+        text_truncation=native_enum("TextTruncation").end,
         output_dimension=384,
-        task_type=stack.EmbeddingTaskType.document,
+        task_type=native_enum("EmbeddingTaskType").document,
     )
     await adapter.openai_embeddings(
         model=DYNAMIC, input="a", user="u", truncate="start", dimensions=384, input_type="query"
@@ -156,14 +166,31 @@ async def test_quantized_vectors_come_as_the_nim_sends_them(
     [
         ({"model": E5}, {}, "passage"),
         ({"model": E5}, {"embedding_input_type": "query"}, "query"),
-        ({"model": "registered"}, {"embedding_input_type": "passage"}, "query"),
-        ({"model": "registered-passage"}, {}, "passage"),
-        ({"model": "with-suffix"}, {}, "passage"),
-        ({"model": "with-suffix", "input_type": "query"}, {}, "query"),
-        ({"model": "listed"}, {}, None),
-        ({"model": "unknown"}, {"embedding_input_type": "query"}, "query"),
-        ({"model": "unknown"}, {}, None),
-        ({"model": "symmetric", "input_type": "query"}, {"embedding_input_type": "query"}, None),
+        pytest.param(
+            {"model": "registered"},
+            {"embedding_input_type": "passage"},
+            "query",
+            marks=pytest.mark.native,
+        ),
+        pytest.param({"model": "registered-passage"}, {}, "passage", marks=pytest.mark.native),
+        pytest.param({"model": "with-suffix"}, {}, "passage", marks=pytest.mark.native),
+        pytest.param(
+            {"model": "with-suffix", "input_type": "query"}, {}, "query", marks=pytest.mark.native
+        ),
+        pytest.param({"model": "listed"}, {}, None, marks=pytest.mark.native),
+        pytest.param(
+            {"model": "unknown"},
+            {"embedding_input_type": "query"},
+            "query",
+            marks=pytest.mark.native,
+        ),
+        pytest.param({"model": "unknown"}, {}, None, marks=pytest.mark.native),
+        pytest.param(
+            {"model": "symmetric", "input_type": "query"},
+            {"embedding_input_type": "query"},
+            None,
+            marks=pytest.mark.native,
+        ),
     ],
 )
 async def test_input_type_comes_from_the_nearest_that_says_it(
@@ -188,8 +215,9 @@ async def test_input_type_comes_from_the_nearest_that_says_it(
     assert bodies(nim)[0]["model"] == listed.get(call["model"], E5)
 
 
+@pytest.mark.native
 async def test_task_type_goes_before_the_name(make: Make, nim: EmulatorServer) -> None:
-    query = stack.EmbeddingTaskType.query
+    query = native_enum("EmbeddingTaskType").query
     await make().embeddings(f"{E5}-passage", ["a"], task_type=query)
     assert (bodies(nim)[0]["model"], bodies(nim)[0]["input_type"]) == (E5, "query")
 
@@ -243,6 +271,7 @@ async def test_asymmetric_model_that_nobody_knows_is_found_out(
 # Limits
 
 
+@pytest.mark.native
 async def test_too_long_text_is_named_with_the_way_out(make: Make) -> None:
     texts = ["short", "long " * 600, "short"]
     with pytest.raises(errors.InvalidRequestError, match=r"text_truncation") as caught:
@@ -252,7 +281,7 @@ async def test_too_long_text_is_named_with_the_way_out(make: Make) -> None:
     assert "exceeds maximum allowed" in str(caught.value)
     answer = await make(embedding_truncate="end").embeddings(E5, texts)
     assert len(answer.embeddings) == 3
-    none = stack.TextTruncation.none
+    none = native_enum("TextTruncation").none
     with pytest.raises(errors.InvalidRequestError):
         await make(embedding_truncate="end").embeddings(E5, texts, text_truncation=none)
 
@@ -271,10 +300,14 @@ async def test_many_texts_are_sent_in_portions_and_come_back_in_order(
     make: Make, nim: EmulatorServer
 ) -> None:
     texts = [f"text {n}" for n in range(95)]
-    whole = [(await make().embeddings(E5, texts[n : n + 19])).embeddings for n in range(0, 95, 19)]
+    whole = [
+        row.embedding
+        for n in range(0, 95, 19)
+        for row in (await make().openai_embeddings(model=E5, input=texts[n : n + 19])).data
+    ]
     nim.clear()
     answer = await make(embedding_batch_size=40).openai_embeddings(model=E5, input=texts)
-    assert [one.embedding for one in answer.data] == [v for part in whole for v in part]
+    assert [one.embedding for one in answer.data] == whole
     assert [one.index for one in answer.data] == list(range(95))
     assert sorted(len(body["input"]) for body in bodies(nim)) == [31, 32, 32]
     assert answer.usage.prompt_tokens == sum(len(text.split()) for text in texts)
@@ -312,10 +345,8 @@ async def test_no_more_portions_are_under_way_than_allowed(make: Make, nim: Emul
         ({"input": ["a", ""]}, "input[1]"),
         ({"input": ["a", None]}, "input[1]"),
         ({"input": ["a", {"text": "b"}]}, "input[1]"),
-        ({"input": [1, 2]}, "input[0]"),
         ({"input": [["a"]]}, "input[0]"),
         ({"input": "a", "encoding_format": "hex"}, "encoding_format"),
-        ({"input": "a", "dimensions": 384}, "dimensions"),
         ({"input": "a", "truncate": "MIDDLE"}, "truncate"),
         ({"input": "a", "input_type": "poem"}, "input_type"),
         ({"input": IMAGE}, "input[0]"),
@@ -331,16 +362,33 @@ async def test_what_cannot_be_embedded_is_refused_unsent(
     assert bodies(nim) == []
 
 
+@pytest.mark.native
 async def test_native_refusals_name_native_fields(make: Make) -> None:
     for contents, options, field in (
         ([], {}, "contents"),
         ([IMAGE], {}, "contents[0]"),
         (["a"], {"output_dimension": 0}, "output_dimension"),
-        (["a"], {"output_dimension": 7}, "output_dimension"),
     ):
         with pytest.raises(errors.InvalidRequestError) as caught:
             await make().embeddings(E5, contents, **options)
         assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("fields", "explained"),
+    [
+        ({"input": "a", "dimensions": 384}, "makes vectors of 1024 (`dimensions`)"),
+        ({"input": [1, 2]}, "may take no token ids"),
+    ],
+)
+async def test_a_nim_s_refusal_is_explained_by_what_is_known_of_the_model(
+    make: Make, nim: EmulatorServer, fields: Any, explained: str
+) -> None:
+    with pytest.raises(errors.InvalidRequestError) as caught:
+        await make().openai_embeddings(model=E5, **fields)
+    assert len(bodies(nim)) == 1
+    assert "NIM answered 4" in str(caught.value)
+    assert explained in str(caught.value)
 
 
 async def test_token_ids_are_for_vllm(make: Make, nims: dict[str, EmulatorServer]) -> None:
@@ -353,6 +401,7 @@ async def test_token_ids_are_for_vllm(make: Make, nims: dict[str, EmulatorServer
 # Images
 
 
+@pytest.mark.native
 async def test_images_are_embedded_by_the_models_that_can(make: Make, nim: EmulatorServer) -> None:
     text = stack.TextContentItem(text="a cat")
     native = await make().embeddings(VL, ["a", image(IMAGE), [text, image(IMAGE)]])
@@ -366,13 +415,16 @@ async def test_images_are_embedded_by_the_models_that_can(make: Make, nim: Emula
     assert (second["input"], third["input"], third["modality"]) == ([IMAGE], [IMAGE], ["image"])
 
 
+@pytest.mark.native
 async def test_images_are_no_queries(make: Make, nim: EmulatorServer) -> None:
-    query = stack.EmbeddingTaskType.query
+    query = native_enum("EmbeddingTaskType").query
     with pytest.raises(errors.InvalidRequestError, match="embed images as passages") as caught:
         await make().embeddings(VL, ["a", image(IMAGE)], task_type=query)
-    assert caught.value.field == "contents[1]"
+    assert "`contents[1]` is an image" in str(caught.value)
+    assert len(bodies(nim)) == 1
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("uri", ["data:text/plain;base64,AAAA", "data:image/png;base64,A"])
 async def test_data_that_is_no_image_is_refused(make: Make, uri: str) -> None:
     with pytest.raises(errors.InvalidRequestError) as caught:
@@ -381,6 +433,7 @@ async def test_data_that_is_no_image_is_refused(make: Make, uri: str) -> None:
     assert "messages" not in str(caught.value)
 
 
+@pytest.mark.native
 async def test_images_by_address_are_for_servers_that_fetch_them(make: Make) -> None:
     with pytest.raises(errors.InvalidRequestError, match="download_images") as caught:
         await make().embeddings(VL, ["a", image("http://127.0.0.1/cat.png")])

@@ -10,12 +10,16 @@ import pytest
 
 from llama_stack_provider_nvidia import get_adapter_impl, stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.config import NVIDIAConfig, NVIDIAProviderDataValidator
-from llama_stack_provider_nvidia.emulator import EmulatorServer
-from llama_stack_provider_nvidia.nim.error_table import CAUSES, Cause, When, cause_of
+from llama_stack_provider_nvidia.config.provider import (
+    NVIDIAConfig,
+    NVIDIAProviderDataValidator,
+)
 from llama_stack_provider_nvidia.nim.errors import NIMError, ServerError
+from llama_stack_provider_nvidia.nim.errors.cause import Cause, When
+from llama_stack_provider_nvidia.nim.errors.troubleshooting import CAUSES
+from nim_emulator import EmulatorServer
 
-from ..matrix.causes import SECRETS, WAYS, Nims, Way
+from ..matrix.causes import LONG, SECRETS, WAYS, Nims, Way
 from .conftest import MODEL
 
 HELLO = [{"role": "user", "content": "count to 6"}]
@@ -63,16 +67,22 @@ def fails_late(cause: Cause) -> bool:
 @pytest.mark.parametrize(
     ("cause", "stream"),
     [
-        pytest.param(cause, stream, id=f"{cause.name}-{'streamed' if stream else 'whole'}")
+        pytest.param(cause, stream, id=f"{cause.code}-{'streamed' if stream else 'whole'}")
         for cause in CAUSES
         for stream in (False, True)
-        if cause.kind is not None and (cause.whole if not stream else fails_late(cause))
+        if cause.code in WAYS and (cause.whole if not stream else fails_late(cause))
     ],
 )
 async def test_a_cause(cause: Cause, stream: bool, nims: Nims) -> None:
-    way = WAYS[cause.name]
+    way = WAYS[cause.code]
     adapter = await made_for(way, nims)
+    held: Any = None
     try:
+        if way.holds:
+            nims.plain.script([LONG])
+            fields = {"model": way.model, "messages": HELLO}
+            held = await adapter.openai_chat_completion(**fields, stream=True)
+            await anext(held)
         for _ in range(way.asked_before):
             await ask(adapter, way, stream=False)
         way.order(nims.plain, stream=stream, times=2)
@@ -80,13 +90,19 @@ async def test_a_cause(cause: Cause, stream: bool, nims: Nims) -> None:
             await ask(adapter, way, stream=stream)
     finally:
         nims.plain.clear()
+        if held is not None:
+            await held.aclose()
         await adapter.shutdown()
     error = caught.value
     assert type(error).__name__ == getattr(cause.kind, "__name__", None)
     assert error.status_code == cause.own_status
-    assert cause_of(error) is cause
+    assert error.code == cause.code
+    assert (cause.remedy in error.message) == (not cause.unsent)
+    assert error.body["message"] == str(error)
+    assert error.body["code"] == (cause.openai_code or cause.code)
+    assert error.body["type"]
     begun = stream and cause.when is When.BOTH
-    assert ("It was tried 2 times" in error.message) == (cause.retried and not begun)
+    assert ("It was attempted 2 times" in error.message) == (cause.retried and not begun)
     assert error.model == way.model or "model" not in way.names
     assert error.endpoint or "endpoint" not in way.names
     assert not any(secret in f"{error} {error!r}" for secret in SECRETS)
@@ -109,6 +125,7 @@ async def test_a_chunk_that_the_sdk_cannot_take_has_a_place(
     assert error.request_id == "r-9"
 
 
+@pytest.mark.native
 async def test_a_native_tool_call_without_a_name_has_a_place(
     adapter: NVIDIAInferenceAdapter, nim: EmulatorServer
 ) -> None:

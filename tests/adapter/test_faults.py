@@ -14,20 +14,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from nim_emulator.faults import WRONG_TYPES
 
 from llama_stack_provider_nvidia import get_adapter_impl, stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.emulator import FAULTS, EmulatorServer
-from llama_stack_provider_nvidia.emulator.faults import WRONG_TYPES
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.nim.errors import NIMError, NIMTimeoutError, ServerError
+from nim_emulator import FAULTS, EmulatorServer
 
 from .conftest import MODEL
 
 ASKED = "count to 6"
 TEXT = "1 2 3 4 5 6"
-TIMEOUT_S = 0.2
-TOTAL_S = 0.5
+TIMEOUT_S = 0.5
+TOTAL_S = 2.0
 BOUND_S = 5.0
 
 
@@ -43,7 +43,7 @@ async def hasty(nim: EmulatorServer) -> AsyncIterator[NVIDIAInferenceAdapter]:
 
 @dataclass
 class Answer:
-    """What a caller sees of an answer, in either style."""
+    """The part of an answer that a caller sees, in either style."""
 
     text: str | None = ""
     reason: str | None = None
@@ -186,18 +186,18 @@ RIGHT = (
     *("no-space", "data-lines", "huge-line", "byte-order-mark", "no-last-blank-line", "no-done"),
     *("after-done", "extra-choices"),
 )
-"""What an answer can take without harm."""
+"""Faults that do not harm an answer."""
 
 ERROR = (
     *("restart", "reset", "hang-up", "not-http", "status", "cut", "error-event", "invalid-utf8"),
     "bad-body",
 )
-"""What leaves no answer."""
+"""Faults that leave no answer."""
 
 EITHER = ("refuse", "wrong-kind")
 
 WAITING = ("no-answer", "stall", "never-ready", "endless")
-"""What would last for ever."""
+"""Faults that would last for ever."""
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -233,7 +233,7 @@ async def test_waiting_has_an_end(
             start = time.monotonic()
             error = await outcome(WAYS[way], hasty, nim, stream, order)
             assert isinstance(error, NIMTimeoutError), order
-            assert time.monotonic() - start < TOTAL_S + 2, order
+            assert time.monotonic() - start < BOUND_S, order
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -247,7 +247,7 @@ async def test_a_body_that_is_compressed(
         assert await outcome(WAYS[way], adapter, nim, stream, order) is not None
 
 
-JSON = ("truncated", "text", "list", "string", "null", "nan", "nested")
+JSON = ("truncated", "text", "list", "string", "null", "nested")
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -258,6 +258,9 @@ async def test_events_that_are_no_chunks(
         for after in (0, 2):
             order = {"fault": "bad-json", "kind": kind, "after": after}
             assert await outcome(WAYS[way], adapter, nim, True, order) is not None, order
+    # A number that JSON does not have, beside the answer, costs nothing.
+    order = {"fault": "bad-json", "kind": "nan", "after": 1}
+    assert await outcome(WAYS[way], adapter, nim, True, order) is None, order
 
 
 BOTH = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -335,14 +338,12 @@ async def test_answers_with_nothing_in_them(
 async def test_finish_reasons(
     adapter: NVIDIAInferenceAdapter, nim: EmulatorServer, way: str, stream: bool
 ) -> None:
-    unknown = {"unknown": "finished_somehow"} if way in OPENAI else {}
     last = {"several": "length" if way in OPENAI else "out_of_tokens"}
-    open_ended = (*ENDS, None) if way in OPENAI and stream else ENDS
     for order in orders("finish", stream):
-        word = {**unknown, **last}.get(order.get("kind", "unknown"))
-        reasons = (word, *ENDS) if word else open_ended
+        kind = order.get("kind", "unknown")
+        reasons = (last[kind], *ENDS) if kind in last else ENDS
         error = await outcome(WAYS[way], adapter, nim, stream, order, reasons=reasons)
-        assert error is None, order
+        assert (error is not None) is (kind == "aborted"), order
 
 
 async def test_connection_that_the_nim_leaves_open_is_closed(nim: EmulatorServer) -> None:
@@ -365,6 +366,7 @@ KEPT = (
 )
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("kind", KEPT)
 async def test_odd_tool_calls_are_put_together(
@@ -414,6 +416,7 @@ async def test_tool_call_without_a_name_is_an_error(
         await WAYS[way](adapter, stream)
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("kind", ["cut-arguments", "text-arguments", "list-arguments"])
 async def test_tool_calls_that_cannot_be_read_are_reported(
     adapter: NVIDIAInferenceAdapter, nim: EmulatorServer, kind: str
@@ -426,13 +429,22 @@ async def test_tool_calls_that_cannot_be_read_are_reported(
     assert [item.parse_status.value for item in ends] == ["failed", "failed"]
 
 
+FRAGMENTS = {"fault": "tool-calls", "kind": "many", "fragments": 1000}
+
+
+@pytest.mark.native
+async def test_a_thousand_fragments_become_one_call(
+    adapter: NVIDIAInferenceAdapter, nim: EmulatorServer
+) -> None:
+    nim.faults([FRAGMENTS])
+    (call,) = (await native_chat(adapter, True)).calls
+    assert call.arguments == {"n": "x" * 1000}
+
+
 async def test_a_tool_call_in_a_thousand_fragments(
     adapter: NVIDIAInferenceAdapter, nim: EmulatorServer
 ) -> None:
-    order = {"fault": "tool-calls", "kind": "many", "fragments": 1000, "times": 2}
-    nim.faults([order])
-    (call,) = (await native_chat(adapter, True)).calls
-    assert call.arguments == {"n": "x" * 1000}
+    nim.faults([FRAGMENTS])
     fragments = (await openai_chat(adapter, True)).calls
     text = "".join(item.function.arguments or "" for item in fragments)
     assert json.loads(text) == {"n": "x" * 1000}
@@ -458,7 +470,11 @@ async def test_no_connection_is_left_open(
     before = len(nim.requests)
     for _ in range(3):
         assert (await openai_chat(hasty, stream)).text == TEXT
-    assert len({request.client_port for request in nim.requests[before:]}) == 1
+    earlier, later = (
+        {request.client_port for request in some}
+        for some in (nim.requests[:before], nim.requests[before:])
+    )
+    # An error status leaves connections that can serve again.
+    assert later <= earlier if fault == "status" else len(later) == 1
     await until(lambda: all_over(nim), fault)
-    # An error status leaves a connection that can serve again.
     await until(lambda: len(nim.connections.open) <= (6 if fault == "status" else 1), fault)

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
+from nim_emulator import EmulatorServer
 from scripts.stack_server import free_port
 
 READY = "/v1/health/ready"

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.nim import errors
+from nim_emulator import EmulatorServer
 
+from . import own_api
 from .conftest import MODEL
 
 KEY = "nvapi-right"
-HELLO = [stack.UserMessage(content="Hello.")]
+HELLO = "Hello."
 SLOW = "meta/llama-slow-start"
 
 REFUSALS: dict[str, tuple[type[errors.NIMError], int, str]] = {
@@ -62,7 +62,7 @@ async def test_each_refusal_is_one_clear_error(
 ) -> None:
     kind, status, advice = REFUSALS[model]
     with pytest.raises(kind) as caught:
-        await adapter.chat_completion(model, HELLO, stream=streamed)
+        await own_api.chat(adapter, model, HELLO, stream=streamed)
     error = caught.value
     assert (error.status_code, error.model) == (status, model)
     assert advice in str(error)
@@ -85,23 +85,20 @@ async def test_no_key_is_told_apart_from_a_wrong_one(
     # The list of models needs no key, and so proves nothing.
     assert await adapter.list_models()
     with pytest.raises(kind, match=advice):
-        await adapter.chat_completion(MODEL, HELLO)
+        await own_api.chat(adapter, MODEL, HELLO)
     await adapter.shutdown()
 
 
 async def test_an_answer_that_is_not_ready_is_waited_for(
     adapter: NVIDIAInferenceAdapter, nim: EmulatorServer
 ) -> None:
-    answer = await adapter.chat_completion(SLOW, HELLO)
-    assert answer.completion_message.content
+    answer = await own_api.chat(adapter, SLOW, HELLO)
+    assert own_api.text_of(answer)
     statuses = [r.status for r in nim.requests if "chat" in r.path or "status" in r.path]
     assert statuses == [202, 202, 200]
 
-    stream = await adapter.chat_completion(SLOW, HELLO, stream=True)
-    events = [chunk.event async for chunk in stream]
-    text = "".join(event.delta.text for event in events)
-    assert text == answer.completion_message.content
-    assert events[-1].stop_reason == stack.StopReason.end_of_turn
+    stream = await own_api.chat(adapter, SLOW, HELLO, stream=True)
+    assert await own_api.text_of_stream(stream) == own_api.text_of(answer)
 
 
 async def test_an_answer_that_never_gets_ready_is_an_error(nim: EmulatorServer) -> None:
@@ -112,7 +109,7 @@ async def test_an_answer_that_never_gets_ready_is_an_error(nim: EmulatorServer) 
     )
     nim.script([{"status": 202, "headers": {"NVCF-REQID": "x"}, "body": ""}])
     with pytest.raises(errors.NIMTimeoutError, match="not ready within"):
-        await adapter.chat_completion(MODEL, HELLO)
+        await own_api.chat(adapter, MODEL, HELLO)
     await adapter.shutdown()
 
 
@@ -123,7 +120,7 @@ async def test_a_202_that_names_nothing_is_an_error(
     await adapter.endpoint.finding()
     nim.script([{"status": 202, "headers": {"NVCF-REQID": request_id}, "body": ""}])
     with pytest.raises(errors.ServerError, match="gave no id"):
-        await adapter.chat_completion(MODEL, HELLO)
+        await own_api.chat(adapter, MODEL, HELLO)
     assert not [request for request in nim.requests if "status" in request.path]
 
 

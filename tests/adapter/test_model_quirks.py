@@ -1,4 +1,4 @@
-"""What differs from model to model, and what a user sets once for all of them."""
+"""Differences from model to model, and settings for all of them."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -9,14 +9,15 @@ import pytest
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.nim import errors
+from nim_emulator import EmulatorServer
 
+from . import own_api
 from .conftest import MODEL
 
 NANO = "nvidia/llama-3.1-nemotron-nano-8b-v1"
-HELLO = [stack.UserMessage(content="Hello.")]
+HELLO = "Hello."
 WEATHER = {"tool_name": "get_weather", "parameters": {"city": {"param_type": "str"}}}
 THINKING = {
     "drop": "Four.",
@@ -58,42 +59,44 @@ def streamed(*deltas: dict[str, Any]) -> dict[str, Any]:
     return {"sse": [*chunks, "[DONE]"]}
 
 
-async def text_of(stream: Any) -> str:
-    return "".join(
-        [chunk.event.delta.text async for chunk in stream if chunk.event.delta.type == "text"]
-    )
+def said() -> list[Any]:
+    """A conversation of the native API."""
+    return [stack.UserMessage(content=HELLO)]
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
 @pytest.mark.parametrize("mode", THINKING)
 async def test_thinking_that_is_set_apart(nim: EmulatorServer, mode: str, field: str) -> None:
     async with adapter_of(nim, reasoning=mode) as adapter:
         nim.script([whole(**{field: "2 + 2", "content": "Four."})])
-        answer = await adapter.chat_completion(MODEL, HELLO)
-        assert answer.completion_message.content == THINKING[mode]
+        answer = await own_api.chat(adapter, MODEL, HELLO)
+        assert own_api.text_of(answer) == THINKING[mode]
         deltas = [{field: "2 +"}, {field: " 2"}, {"content": "Fo"}, {"content": "ur."}]
         nim.script([streamed(*deltas)])
-        stream = await adapter.chat_completion(MODEL, HELLO, stream=True)
-        assert await text_of(stream) == THINKING[mode]
+        stream = await own_api.chat(adapter, MODEL, HELLO, stream=True)
+        assert await own_api.text_of_stream(stream) == THINKING[mode]
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("mode", THINKING)
 async def test_thinking_in_the_text(nim: EmulatorServer, mode: str) -> None:
     async with adapter_of(nim, reasoning=mode) as adapter:
         nim.script([whole(content="<think>2 + 2</think>\n\nFour.")])
-        answer = await adapter.chat_completion(NANO, HELLO)
-        assert answer.completion_message.content == THINKING[mode]
+        answer = await own_api.chat(adapter, NANO, HELLO)
+        assert own_api.text_of(answer) == THINKING[mode]
         pieces = ["<th", "ink>2 ", "+ 2</", "think>", "\n\nFour", "."]
         nim.script([streamed(*({"content": piece} for piece in pieces))])
-        stream = await adapter.chat_completion(NANO, HELLO, stream=True)
-        assert await text_of(stream) == THINKING[mode]
+        stream = await own_api.chat(adapter, NANO, HELLO, stream=True)
+        assert await own_api.text_of_stream(stream) == THINKING[mode]
 
 
+@pytest.mark.native
 async def test_a_tag_that_never_closes_loses_nothing(nim: EmulatorServer) -> None:
     async with adapter_of(nim) as adapter:
         nim.script([{"sse": [*streamed({"content": "1 <thi"})["sse"][:1], "[DONE]"]}])
-        stream = await adapter.chat_completion(NANO, HELLO, stream=True)
-        assert await text_of(stream) == "1 <thi"
+        stream = await own_api.chat(adapter, NANO, HELLO, stream=True)
+        assert await own_api.text_of_stream(stream) == "1 <thi"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,7 @@ async def test_thinking_is_switched_in_the_model_s_own_way(
     nim: EmulatorServer, setting: str, line: str
 ) -> None:
     async with adapter_of(nim, thinking=setting) as adapter:
-        await adapter.chat_completion(NANO, HELLO)
+        await own_api.chat(adapter, NANO, HELLO)
         first = nim.requests[-1].body["messages"][0]
         assert first == {"role": "system", "content": line}
 
@@ -112,10 +115,11 @@ async def test_a_model_without_a_switch_is_not_asked(nim: EmulatorServer) -> Non
     async with adapter_of(nim, thinking="on") as adapter:
         nim.clear()
         with pytest.raises(errors.InvalidRequestError, match="thinking"):
-            await adapter.chat_completion(MODEL, HELLO)
+            await own_api.chat(adapter, MODEL, HELLO)
         assert nim.requests == []
 
 
+@pytest.mark.native
 async def test_tool_calls_in_the_text_are_recovered_where_that_is_wanted(
     nim: EmulatorServer,
 ) -> None:
@@ -123,24 +127,24 @@ async def test_tool_calls_in_the_text_are_recovered_where_that_is_wanted(
     pieces = [{"content": text[at : at + 7]} for at in range(0, len(text), 7)]
     async with adapter_of(nim) as adapter:
         nim.script([whole(content=text)])
-        answer = await adapter.chat_completion(MODEL, HELLO, tools=[WEATHER])
+        answer = await adapter.chat_completion(MODEL, said(), tools=[WEATHER])
         assert answer.completion_message.content == text
     async with adapter_of(nim, recover_tool_calls=True) as adapter:
         nim.script([whole(content=text)])
-        answer = await adapter.chat_completion(MODEL, HELLO, tools=[WEATHER])
+        answer = await adapter.chat_completion(MODEL, said(), tools=[WEATHER])
         (call,) = answer.completion_message.tool_calls
         assert (call.tool_name, call.arguments) == ("get_weather", {"city": "Paris"})
         assert answer.completion_message.content == ""
         assert answer.completion_message.stop_reason == stack.StopReason.end_of_message
         nim.script([streamed(*pieces)])
-        stream = await adapter.chat_completion(MODEL, HELLO, tools=[WEATHER], stream=True)
+        stream = await adapter.chat_completion(MODEL, said(), tools=[WEATHER], stream=True)
         events = [chunk.event async for chunk in stream]
         assert [event.delta.text for event in events if event.delta.type == "text"] == ["", ""]
         assert events[-2].delta.tool_call.arguments == {"city": "Paris"}
         assert events[-1].stop_reason == stack.StopReason.end_of_message
         # Without tools there is nothing to call.
         nim.script([whole(content=text)])
-        answer = await adapter.chat_completion(MODEL, HELLO)
+        answer = await own_api.chat(adapter, MODEL, HELLO)
         assert answer.completion_message.content == text
 
 
@@ -158,15 +162,14 @@ SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required"
 async def test_an_answer_that_does_not_fit_is_refused(
     nim: EmulatorServer, config: dict[str, Any], text: str, problem: str | None
 ) -> None:
-    wanted = {"type": "json_schema", "json_schema": SCHEMA}
     async with adapter_of(nim, **config) as adapter:
         for reply in (whole(content=text), streamed({"content": text[:3]}, {"content": text[3:]})):
             nim.script([reply])
             stream = "sse" in reply
-            call = adapter.chat_completion(MODEL, HELLO, response_format=wanted, stream=stream)
+            call = own_api.chat(adapter, MODEL, HELLO, schema=SCHEMA, stream=stream)
             if problem is None:
                 answer = await call
-                got = await text_of(answer) if stream else answer.completion_message.content
+                got = await own_api.text_of_stream(answer) if stream else own_api.text_of(answer)
                 assert json.loads(got) == {"n": 1}
             else:
                 with pytest.raises(errors.ServerError, match=problem):
@@ -176,17 +179,17 @@ async def test_an_answer_that_does_not_fit_is_refused(
 async def finished(call: Any) -> None:
     answer = await call
     if hasattr(answer, "__aiter__"):
-        await text_of(answer)
+        await own_api.text_of_stream(answer)
 
 
 async def test_a_nim_that_is_known_to_enforce_is_trusted(nim: EmulatorServer) -> None:
-    wanted = {"type": "json_schema", "json_schema": SCHEMA}
     async with adapter_of(nim) as adapter:
         nim.script([whole(content="Of course!")])
-        answer = await adapter.chat_completion(MODEL, HELLO, response_format=wanted)
-        assert answer.completion_message.content == "Of course!"
+        answer = await own_api.chat(adapter, MODEL, HELLO, schema=SCHEMA)
+        assert own_api.text_of(answer) == "Of course!"
 
 
+@pytest.mark.native
 async def test_images_from_private_addresses_are_not_fetched(nim: EmulatorServer) -> None:
     image = stack.ImageContentItem(image={"url": {"uri": f"{nim.url}/cat.png"}})
     async with adapter_of(nim, download_images=True) as adapter:

@@ -1,16 +1,19 @@
 """The stack's registry and the NIM's models."""
 
+import inspect
 from collections.abc import Iterator
 
 import pytest
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.nim import errors
+from llama_stack_provider_nvidia.nim.model_facts.model_ids import Kind
+from nim_emulator import EmulatorServer
 from scripts.stack_server import free_port
 
+from . import own_api
 from .conftest import MODEL
 
 MODELS = "/v1/models"
@@ -19,6 +22,8 @@ LISTED = [
     {"id": "meta/b"},
     {"id": "lora", "parent": "meta/a", "max_model_len": None},
     {"id": "nvidia/nv-embedqa-e5-v5"},
+    {"id": "dynamo", "context_window": 2048},
+    {"id": "llama.cpp", "meta": {"n_ctx": 1024}},
 ]
 
 
@@ -35,7 +40,8 @@ def model(name: str, kind: str = "llm", **metadata: object) -> object:
 @pytest.fixture
 def request_context(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As the server has it while it answers a client."""
-    context = stack._headers.request_provider_data_context({})
+    headers = inspect.getmodule(stack.NeedsRequestProviderData)
+    context = headers.request_provider_data_context({})
     with context:
         yield
 
@@ -57,6 +63,8 @@ async def test_listing(nim: EmulatorServer, allowed: list[str] | None, expected:
     assert await adapter.should_refresh_models() is False
     if allowed is None:
         assert listed["meta/a"].metadata == {"context_length": 4096}
+        assert listed["dynamo"].metadata == {"context_length": 2048}
+        assert listed["llama.cpp"].metadata == {"context_length": 1024}
         assert listed["lora"].metadata == {"base_model": "meta/a"}
         embedder = listed["nvidia/nv-embedqa-e5-v5"]
         assert embedder.model_type == stack.ModelType.embedding
@@ -124,6 +132,29 @@ async def test_a_nim_that_is_down_stops_no_registration(
     await adapter.shutdown()
 
 
+async def test_rerank_models_with_a_url_of_their_own_are_listed(nim: EmulatorServer) -> None:
+    urls = {"acme/ranks": f"{nim.url}/v1/ranking"}
+    adapter = NVIDIAInferenceAdapter(NVIDIAConfig(url=nim.url, rerank_model_to_url=urls))
+    kinds = {one.identifier: one.model_type for one in await adapter.list_models() or ()}
+    assert MODEL in kinds
+    assert ("acme/ranks" in kinds) == (Kind.RERANK in stack.KINDS)
+    assert kinds.get("acme/ranks", "rerank") == "rerank"
+    await adapter.shutdown()
+
+
+async def test_while_no_nim_answers_what_the_configuration_names_is_listed() -> None:
+    down = f"http://127.0.0.1:{free_port()}"
+    for config, expected in (
+        ({}, None),
+        ({"allowed_models": [MODEL]}, [MODEL]),
+        ({"rerank_model_to_url": {"acme/ranks": down}, "allowed_models": [MODEL]}, [MODEL]),
+    ):
+        adapter = NVIDIAInferenceAdapter(NVIDIAConfig(url=down, max_retries=0, **config))
+        listed = await adapter.list_models()
+        assert (None if listed is None else [one.identifier for one in listed]) == expected
+        await adapter.shutdown()
+
+
 async def test_a_kind_that_does_not_fit_the_name_is_warned_of(
     adapter: NVIDIAInferenceAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -144,6 +175,6 @@ async def test_a_model_that_is_listed_but_cannot_be_called_is_left_out(
     nim.script([list_reply(MODEL, "meta/gone"), {"status": status, "body": body}])
     assert len(await adapter.list_models() or ()) == 2
     with pytest.raises(errors.ModelWithdrawnError):
-        await adapter.chat_completion("meta/gone", [stack.UserMessage(content="hi")])
+        await own_api.chat(adapter, "meta/gone")
     nim.script([list_reply(MODEL, "meta/gone")])
     assert [one.identifier for one in await adapter.list_models() or ()] == [MODEL]

@@ -10,21 +10,21 @@ from typing import Any
 import hypercorn.asyncio
 import pytest
 import trustme
+from nim_emulator.app import create_app
+from nim_emulator.faults import FaultPlan
+from nim_emulator.record import Recorder
+from nim_emulator.settings import Settings
 
-from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.emulator import EmulatorServer
-from llama_stack_provider_nvidia.emulator.app import create_app
-from llama_stack_provider_nvidia.emulator.faults import FaultPlan
-from llama_stack_provider_nvidia.emulator.record import Recorder
-from llama_stack_provider_nvidia.emulator.settings import Settings
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.nim import errors
+from nim_emulator import EmulatorServer
 from scripts.stack_server import free_port
 
+from . import own_api
 from .conftest import MODEL
 
-HELLO = [stack.UserMessage(content="hello")]
+HELLO = "hello"
 CHAT = "/v1/chat/completions"
 
 
@@ -38,7 +38,7 @@ async def adapter_for(nim: EmulatorServer, **keys: object) -> AsyncIterator[NVID
 async def test_headers_are_sent_with_each_request(nim: EmulatorServer) -> None:
     async with adapter_for(nim, network={"headers": {"X-Team": "search"}}) as adapter:
         await adapter.list_models()
-        await adapter.chat_completion(MODEL, HELLO)
+        await own_api.chat(adapter, MODEL, HELLO)
     assert {request.headers.get("x-team") for request in nim.requests} == {"search"}
 
 
@@ -46,11 +46,11 @@ async def test_a_nim_with_a_certificate_of_one_s_own_authority() -> None:
     with EmulatorServer(tls="good") as nim:
         async with adapter_for(nim) as adapter:
             with pytest.raises(errors.NIMConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
-                await adapter.chat_completion(MODEL, HELLO)
+                await own_api.chat(adapter, MODEL, HELLO)
         async with adapter_for(
             nim, network={"tls": {"verify": nim.certificates.ca_file}}
         ) as adapter:
-            await adapter.chat_completion(MODEL, HELLO)
+            await own_api.chat(adapter, MODEL, HELLO)
 
 
 @pytest.mark.parametrize("kind", ["wrong-host", "expired", "unknown-ca"])
@@ -61,12 +61,12 @@ async def test_a_certificate_that_proves_nothing_is_refused(
         trusted = {"tls": {"verify": nim.certificates.ca_file}}
         async with adapter_for(nim, network=trusted) as adapter:
             with pytest.raises(errors.NIMConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
-                await adapter.chat_completion(MODEL, HELLO)
+                await own_api.chat(adapter, MODEL, HELLO)
             assert nim.requests == []
         async with adapter_for(nim, network={"tls": {"verify": False}}) as adapter:
             await adapter.initialize()
-            assert "is not checked" in caplog.text
-            await adapter.chat_completion(MODEL, HELLO)
+            assert "TLS certificate verification is off" in caplog.text
+            await own_api.chat(adapter, MODEL, HELLO)
 
 
 async def test_a_nim_that_wants_a_certificate() -> None:
@@ -75,10 +75,10 @@ async def test_a_nim_that_wants_a_certificate() -> None:
         tls = {"verify": files.ca_file}
         async with adapter_for(nim, network={"tls": tls}) as adapter:
             with pytest.raises(errors.NIMConnectionError):
-                await adapter.chat_completion(MODEL, HELLO)
+                await own_api.chat(adapter, MODEL, HELLO)
         tls |= {"client_cert": files.client_file, "client_key": files.client_file}
         async with adapter_for(nim, network={"tls": tls}) as adapter:
-            await adapter.chat_completion(MODEL, HELLO)
+            await own_api.chat(adapter, MODEL, HELLO)
 
 
 @contextlib.asynccontextmanager
@@ -119,14 +119,14 @@ async def http_proxy() -> AsyncIterator[tuple[str, list[str]]]:
 async def test_a_proxy_is_gone_through_except_where_it_is_not(nim: EmulatorServer) -> None:
     async with http_proxy() as (address, seen):
         async with adapter_for(nim, network={"proxy": {"url": address}}) as adapter:
-            stream = await adapter.chat_completion(MODEL, HELLO, stream=True)
-            assert [event async for event in stream][-1].event.stop_reason is not None
+            stream = await own_api.chat(adapter, MODEL, HELLO, stream=True)
+            assert await own_api.text_of_stream(stream)
         assert seen
         assert all(nim.url in line for line in seen)
         seen.clear()
         direct = {"proxy": {"url": address, "no_proxy": ["127.0.0.1"]}}
         async with adapter_for(nim, network=direct) as adapter:
-            await adapter.chat_completion(MODEL, HELLO)
+            await own_api.chat(adapter, MODEL, HELLO)
         assert seen == []
 
 
@@ -136,7 +136,7 @@ async def test_the_proxy_of_the_environment_counts(
     async with http_proxy() as (address, seen):
         monkeypatch.setenv("HTTP_PROXY", address)
         async with adapter_for(nim) as adapter:
-            await adapter.chat_completion(MODEL, HELLO)
+            await own_api.chat(adapter, MODEL, HELLO)
         assert seen
 
 
@@ -149,7 +149,7 @@ async def test_a_nim_that_does_not_answer_in_time(
         await adapter.endpoint.finding()
         started = time.monotonic()
         with pytest.raises(errors.NIMTimeoutError):
-            await adapter.chat_completion(MODEL, HELLO)
+            await own_api.chat(adapter, MODEL, HELLO)
         assert time.monotonic() - started < 3
 
 
@@ -160,13 +160,13 @@ async def test_how_long_a_connection_is_kept(
     network = {"limits": {"keepalive_expiry": seconds}}
     async with adapter_for(nim, dialect="nim2-vllm", network=network) as adapter:
         for _ in range(3):
-            await adapter.chat_completion(MODEL, HELLO)
+            await own_api.chat(adapter, MODEL, HELLO)
     assert len({request.client_port for request in nim.requests}) == connections
 
 
 async def test_a_request_beyond_the_limit_of_connections_waits(nim: EmulatorServer) -> None:
     async with adapter_for(nim, network={"limits": {"max_connections": 1}}) as adapter:
-        await asyncio.gather(*(adapter.chat_completion(MODEL, HELLO) for _ in range(5)))
+        await asyncio.gather(*(own_api.chat(adapter, MODEL, HELLO) for _ in range(5)))
     asked = [request for request in nim.requests if request.path == CHAT]
     assert len(asked) == 5
     assert len({request.client_port for request in nim.requests}) == 1
@@ -204,7 +204,7 @@ async def test_http2_is_spoken_where_both_sides_can(tmp_path: Path, wanted: bool
     async with http2_nim(tmp_path) as (address, authority, spoken):
         network = {"http2": wanted, "tls": {"verify": authority}}
         adapter = NVIDIAInferenceAdapter(NVIDIAConfig(url=address, network=network))
-        stream = await adapter.chat_completion(MODEL, HELLO, stream=True)
-        assert [event async for event in stream][-1].event.stop_reason is not None
+        stream = await own_api.chat(adapter, MODEL, HELLO, stream=True)
+        assert await own_api.text_of_stream(stream)
         assert set(spoken) == {"2" if wanted else "1.1"}
         await adapter.shutdown()

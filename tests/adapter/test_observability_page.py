@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
 from llama_stack_provider_nvidia.nim import errors
-from llama_stack_provider_nvidia.nim.observe.log import fields_of
-from llama_stack_provider_nvidia.nim.transport.exchange import Exchange
+from llama_stack_provider_nvidia.nim.telemetry.request_log import fields_of
+from llama_stack_provider_nvidia.nim.transport.request_record import RequestRecord
+from nim_emulator import EmulatorServer
 
 from .observed import Log
 from .test_request_log import CHAT, MODEL, SOON, adapter_for, openai, openai_stream
@@ -49,7 +49,7 @@ async def test_the_lines_are_such(nim: EmulatorServer, log: Log) -> None:
 
 def test_the_fields_of_a_record_are_in_the_table() -> None:
     named = [row.split("`")[1] for row in rows("The log")]
-    assert named == list(fields_of(Exchange()))
+    assert named == list(fields_of(RequestRecord()))
 
 
 async def test_the_attributes_of_spans_are_in_the_table(
@@ -67,7 +67,7 @@ async def test_the_attributes_of_spans_are_in_the_table(
         await adapter.openai_embeddings(model=EMBEDDER, input=["a"])
         body = {"model": EMBEDDER, "dimensions": 7, "messages": []}
         with pytest.raises(errors.NIMError):
-            await adapter.endpoint.send(CHAT[3:], body, key=None, stream=False)
+            await adapter.endpoint.send(await adapter.endpoint.plan(body), key=None)
     named: set[str] = set()
     for row in rows("Spans"):
         first = ""

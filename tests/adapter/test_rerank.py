@@ -9,9 +9,9 @@ import pytest
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.emulator import EmulatorServer, fingerprint
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.nim import errors
+from nim_emulator import EmulatorServer, fingerprint
 
 RERANKER = "nvidia/llama-3.2-nv-rerankqa-1b-v2"
 NEMOTRON = "nvidia/llama-nemotron-rerank-1b-v2"
@@ -256,9 +256,9 @@ async def test_images_are_ranked_by_models_that_can(make: Make, nim: EmulatorSer
         {"text": "mars has two moons"},
         {"text": "the sea"},
     ]
-    with pytest.raises(errors.InvalidRequestError, match="ranks only text") as caught:
+    with pytest.raises(errors.InvalidRequestError, match="NIM answered 4") as caught:
         await make().rerank(RERANKER, QUERY, ["a", image])
-    assert caught.value.field == "items[1]"
+    assert "ranks only text, and `items[1]` is an image" in str(caught.value)
     with pytest.raises(errors.InvalidRequestError, match="by text"):
         await make().rerank(VL, image, ["a"])
 

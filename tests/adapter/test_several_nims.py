@@ -4,17 +4,18 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from nim_emulator.record import fingerprint
 
-from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.emulator import EmulatorServer
-from llama_stack_provider_nvidia.emulator.record import fingerprint
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.nim import errors
+from nim_emulator import EmulatorServer
 from scripts.stack_server import free_port
 
+from . import own_api
+
 LLAMA, MISTRAL = "meta/llama-3.1-8b-instruct", "mistralai/mistral-7b"
-HELLO = [stack.UserMessage(content="hello")]
+HELLO = "hello"
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +45,10 @@ async def test_each_model_s_requests_go_to_its_nim_in_its_dialect(
     first, second = nims
     adapter = adapter_for({"url": first.url}, {"url": second.url})
     await adapter.initialize()
-    schema = {"type": "json_schema", "json_schema": {"type": "object"}}
+    schema = {"type": "object"}
     for model in (MISTRAL, LLAMA, "Llama3.1-8B-Instruct", MISTRAL):
-        await adapter.chat_completion(model, HELLO, response_format=schema)
-        stream = await adapter.chat_completion(model, HELLO, stream=True)
+        await own_api.chat(adapter, model, HELLO, schema=schema)
+        stream = await own_api.chat(adapter, model, HELLO, stream=True)
         assert [event async for event in stream]
     assert (posted(first), posted(second)) == ([LLAMA] * 4, [MISTRAL] * 4)
     assert "nvext" in first.requests[-2].body
@@ -66,7 +67,7 @@ async def test_a_model_that_none_serves_is_an_error_that_says_who_serves_what(
 ) -> None:
     adapter = adapter_for({"name": "one", "url": nims[0].url}, {"name": "two", "url": nims[1].url})
     with pytest.raises(errors.ModelNotFoundError) as caught:
-        await adapter.chat_completion("meta/nobody-has-this", HELLO)
+        await own_api.chat(adapter, "meta/nobody-has-this", HELLO)
     assert f"one: {LLAMA}; two: {MISTRAL}" in str(caught.value)
     assert posted(nims[0]) == posted(nims[1]) == []
     await adapter.shutdown()
@@ -78,9 +79,9 @@ async def test_a_nim_that_is_down_does_not_hold_up_the_others(
     down = f"http://127.0.0.1:{free_port()}"
     adapter = adapter_for({"url": down}, {"url": nims[1].url})
     await adapter.initialize()
-    await adapter.chat_completion(MISTRAL, HELLO)
+    await own_api.chat(adapter, MISTRAL, HELLO)
     with pytest.raises(errors.NIMConnectionError, match=down):  # it may well serve that
-        await adapter.chat_completion(LLAMA, HELLO)
+        await own_api.chat(adapter, LLAMA, HELLO)
     assert [model.identifier for model in await adapter.list_models() or ()] == [MISTRAL]
     assert await adapter.should_refresh_models() is True
     await adapter.shutdown()
@@ -95,7 +96,7 @@ async def test_requests_that_come_at_once_wait_for_the_same_lists(
     adapter = adapter_for(
         {"url": nims[0].url, "dialect": "nim1"}, {"url": nims[1].url, "dialect": "nim2-vllm"}
     )
-    await asyncio.gather(*(adapter.chat_completion(MISTRAL, HELLO) for _ in range(5)))
+    await asyncio.gather(*(own_api.chat(adapter, MISTRAL, HELLO) for _ in range(5)))
     assert (posted(nims[0]), posted(nims[1])) == ([], [MISTRAL] * 5)
     for nim in nims:
         assert [request.method for request in nim.requests].count("GET") == 1
@@ -110,10 +111,10 @@ async def test_models_that_are_named_need_not_be_listed(
     adapter = adapter_for(
         {"url": first.url, "models": ["meta/other"]}, {"url": second.url, "models": [MISTRAL]}
     )
-    await adapter.chat_completion(MISTRAL, HELLO)
+    await own_api.chat(adapter, MISTRAL, HELLO)
     assert posted(second) == [MISTRAL]
     with pytest.raises(errors.ModelNotFoundError):  # served there, but not to be used
-        await adapter.chat_completion(LLAMA, HELLO)
+        await own_api.chat(adapter, LLAMA, HELLO)
     await adapter.shutdown()
 
 
@@ -123,7 +124,7 @@ async def test_what_both_serve_goes_to_the_first(
     with EmulatorServer("nim2", [LLAMA]) as third:
         adapter = adapter_for({"url": nims[0].url}, {"url": third.url})
         for _ in range(3):
-            await adapter.chat_completion(LLAMA, HELLO)
+            await own_api.chat(adapter, LLAMA, HELLO)
         assert (posted(nims[0]), posted(third)) == ([LLAMA] * 3, [])
         await adapter.shutdown()
 
@@ -137,7 +138,7 @@ async def test_each_nim_gets_its_own_key_and_no_other(
     )
     await adapter.initialize()
     for model in (LLAMA, MISTRAL):
-        await adapter.chat_completion(model, HELLO)
+        await own_api.chat(adapter, model, HELLO)
     await adapter.health()
     expected = fingerprint("Bearer nvapi-first").rpartition(" ")[2]
     assert {request.key for request in first.requests} == {expected}
@@ -156,7 +157,7 @@ def test_the_provider_s_key_is_only_for_its_own_address() -> None:
             {"url": "http://elsewhere:8000", "api_key": "nvapi-own"},
         ],
     )
-    assert [address.key for address in config.addresses()] == [
+    assert [address.key for address in config.endpoint_configs()] == [
         "nvapi-main",
         "nvapi-main",
         None,

@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode, TraceFlags
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer, RecordedRequest
 from llama_stack_provider_nvidia.nim import errors
+from nim_emulator import EmulatorServer, RecordedRequest
 
 from .conftest import MODEL
 from .observed import Telemetry, telemetry_of_this_process
@@ -21,6 +21,7 @@ from .test_request_log import (
     CHATS,
     COMPLETIONS,
     EMBEDDER,
+    POSSIBLE,
     PROMPT,
     RERANKER,
     SAID,
@@ -104,8 +105,8 @@ async def test_the_parameters_of_a_request(nim: EmulatorServer, telemetry: Telem
 async def test_what_nim1_takes_in_nvext(telemetry: Telemetry) -> None:
     with EmulatorServer("nim1") as nim:
         async with adapter_for(nim) as adapter:
-            body = {"model": MODEL, "messages": SAID, "top_k": 5}
-            response = await adapter.endpoint.send(CHAT[3:], body, key=None, stream=True)
+            body = {"model": MODEL, "messages": SAID, "top_k": 5, "stream": True}
+            response = await adapter.endpoint.send(await adapter.endpoint.plan(body), key=None)
             await response.aclose()
         assert asked(nim).body["nvext"] == {"top_k": 5}
     assert telemetry.only().attributes["gen_ai.request.top_k"] == 5
@@ -268,12 +269,12 @@ async def test_no_key_and_no_prompt_is_in_any_span(
 ) -> None:
     refusal: dict[str, Any] = {"status": 400, "body": {"message": f"{PROMPT} of {SECRET}"}}
     async with adapter_for(nim, api_key=SECRET) as adapter:
-        for ask in (*CHATS, *COMPLETIONS):
+        for ask in POSSIBLE:
             nim.script([refusal])
             with pytest.raises(errors.NIMError):
                 await ask(adapter)
             await ask(adapter)
-    assert len(telemetry.spans) == 2 * len((*CHATS, *COMPLETIONS))
+    assert len(telemetry.spans) == 2 * len(POSSIBLE)
     for span in telemetry.spans:
         assert SECRET not in span.to_json()
         assert PROMPT not in span.to_json()

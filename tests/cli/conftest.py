@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from llama_stack_provider_nvidia.cli import app
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 
 LLM = "meta/llama-3.1-8b-instruct"
 EMBEDDER = "nvidia/nv-embedqa-e5-v5"
@@ -29,8 +29,10 @@ Run = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands write where they are called."""
+    """Commands write where they are called, and the server's log is as it should be."""
     monkeypatch.chdir(tmp_path)
+    for name in ("LLAMA_STACK_LOG_FORMAT", "OGX_LOG_FORMAT"):
+        monkeypatch.setenv(name, "json")
 
 
 @pytest.fixture

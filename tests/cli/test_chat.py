@@ -1,12 +1,14 @@
 """``llama-stack-nvidia chat``, on a terminal and off it."""
 
+import json
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.stack_server import free_port
 
 from .conftest import LLM, Run, Terminal
@@ -83,7 +85,7 @@ def test_a_conversation(nim: EmulatorServer, terminal: Callable[..., Terminal]) 
         assert LLM in shown.wait_for(r"> ", 60)
         shown.press("count to 3\n")
         shown.wait_for(r"\n1 2 3\r\n")
-        shown.wait_for(r"tokens/s.*\n> ")
+        shown.wait_for(r"tokens.*the first after.*\n> ")
         shown.press("count to 3000\n")
         shown.wait_for(r"\n1 2 3 4 5 6 7")
         shown.press("\x03")
@@ -93,12 +95,12 @@ def test_a_conversation(nim: EmulatorServer, terminal: Callable[..., Terminal]) 
         shown.press("\x03")
         shown.wait_for(r"\r\n> ")
         shown.press("count to 4\n")
-        shown.wait_for(r"\n1 2 3 4\r\n.*tokens/s.*\n> ")
+        shown.wait_for(r"\n1 2 3 4\r\n.*tokens.*the first after.*\n> ")
         remembered = nim.requests[-1].body["messages"]
         shown.press("/clear\n")
         shown.wait_for(r"> ")
         shown.press("count to 5\n")
-        shown.wait_for(r"\n1 2 3 4 5\r\n.*tokens/s.*\n> ")
+        shown.wait_for(r"\n1 2 3 4 5\r\n.*tokens.*the first after.*\n> ")
         shown.press("\x04")
         status, _ = shown.ended()
     assert status == 0
@@ -130,3 +132,35 @@ def test_thinking_is_dimmed_and_only_on_a_terminal(
             status, text = shown.ended()
     assert status == 0
     assert "\x1b[2mHm, let me see.\x1b[0m\r\nFour.\r\n" in text
+
+
+def test_commands_of_a_conversation(
+    nim: EmulatorServer, terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    with terminal("chat", nim.url) as shown:
+        shown.wait_for(r"/exit leaves.*\n> ", 60)
+        for typed, said in (
+            ("/help", r"/model \[NAME\]"),
+            ("/nonsense", r"no command /nonsense.*nothing was sent"),
+            ("/system Be short.", r"Be short\."),
+            ("/model no/such", r"does not list no/such"),
+            ("/model", re.escape(LLM)),
+            ("count to 3", r"1 2 3"),
+            ("/save talk.json", r"Wrote talk\.json"),
+            ("/save talk.json", r"exists"),
+        ):
+            shown.press(f"{typed}\n")
+            shown.wait_for(rf"\n[^\n]*{said}")
+            shown.wait_for(r"\n> ")
+        time.sleep(0.3)
+        shown.press("\x03")
+        shown.wait_for(r"Ctrl-D or /exit leaves")
+        shown.wait_for(r"\n> ")
+        shown.press("/quit\n")
+        status, _ = shown.ended()
+    assert status == 0
+    saved = json.loads((tmp_path / "talk.json").read_text())
+    assert saved["model"] == LLM
+    assert [one["role"] for one in saved["messages"]] == ["system", "user", "assistant"]
+    asked = [one.body for one in nim.requests if one.method == "POST"]
+    assert len(asked) == 1

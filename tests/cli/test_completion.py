@@ -12,7 +12,10 @@ from llama_stack_provider_nvidia.cli.app import app as same
 
 from .conftest import TOOL, Run
 
-COMMANDS = ["doctor", "models", "init", "chat", "rerank", "emulate", "providers-dir"]
+COMMANDS = [
+    *("doctor", "capture", "compare", "models", "init", "chat", "rerank", "emulate"),
+    "providers-dir",
+]
 # Each takes longer to import than the whole command line.
 HEAVY = {"openai", "pydantic", "httpx", "yaml", "llama_models", "llama_stack", "ogx", "starlette"}
 

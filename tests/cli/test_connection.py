@@ -1,4 +1,4 @@
-"""What doctor finds out about the road to a NIM."""
+"""The findings of doctor about the connection to a NIM."""
 
 import socket
 import ssl
@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 
-from llama_stack_provider_nvidia.config import NVIDIAConfig
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.doctor import connection
-from llama_stack_provider_nvidia.doctor.check import examine
-from llama_stack_provider_nvidia.doctor.outcome import Outcome, Status
-from llama_stack_provider_nvidia.doctor.subject import Subject, subjects
+from llama_stack_provider_nvidia.doctor.check import run_checks
+from llama_stack_provider_nvidia.doctor.context import CheckContext, check_contexts
+from llama_stack_provider_nvidia.doctor.results import CheckReport, Status
 
 
-def subject(url: str, **network: object) -> Subject:
-    (made,) = subjects(NVIDIAConfig.model_validate({"url": url, "network": network}))
+def context(url: str, **network: object) -> CheckContext:
+    (made,) = check_contexts(NVIDIAConfig.model_validate({"url": url, "network": network}))
     return made
 
 
@@ -44,12 +44,12 @@ def test_the_proxy_that_requests_go_through(
 ) -> None:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert connection._proxy(subject(url, **network)) == proxy
+    assert connection._proxy(context(url, **network)) == proxy
 
 
-async def looked(one: Subject) -> dict[str, Outcome]:
+async def looked(one: CheckContext) -> dict[str, CheckReport]:
     checks = connection.CHECKS
-    found = {outcome.check: outcome async for outcome in examine(one, checks, seconds=10)}
+    found = {outcome.check: outcome async for outcome in run_checks(one, checks, seconds=10)}
     await one.endpoint.aclose()
     return found
 
@@ -58,8 +58,8 @@ async def test_a_proxy_is_connected_to_in_the_nim_s_place() -> None:
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         port = proxy.getsockname()[1]
         there = {"url": f"http://me:secret@127.0.0.1:{port}"}
-        found = await looked(subject("http://nim.invalid:8000", proxy=there))
-    assert found["connection"].detail == f"the proxy at 127.0.0.1:{port} takes connections"
+        found = await looked(context("http://nim.invalid:8000", proxy=there))
+    assert found["connection"].detail == f"the proxy at 127.0.0.1:{port} accepts connections"
     assert "secret" not in str(found)
 
 
@@ -73,7 +73,7 @@ async def test_a_host_that_drops_packets_is_a_matter_of_firewalls() -> None:
         one.setblocking(False)
         one.connect_ex(address)
     try:
-        slow = subject(f"http://127.0.0.1:{address[1]}", timeout={"connect": 0.3})
+        slow = context(f"http://127.0.0.1:{address[1]}", timeout={"connect": 0.3})
         found = await looked(slow)
     finally:
         for one in [*waiting, full]:
@@ -103,12 +103,12 @@ def shown_certificate(days: float) -> ssl.SSLObject:
 
 @pytest.mark.parametrize(("days", "warned"), [(3.5, True), (20.5, False)])
 def test_a_certificate_that_ends_soon_is_a_warning(days: float, warned: bool) -> None:
-    seen = connection._certificate(shown_certificate(days))
+    seen = connection._check_certificate(shown_certificate(days))
     assert seen.data["expires_in_days"] == int(days)
     assert seen.data["names"] == ["nim.example"]
     assert (seen.warning is not None) is warned
 
 
 def test_warnings_are_no_failures() -> None:
-    assert Outcome("tls", Status.WARNING, "soon", "renew").ok
-    assert not Outcome("tls", Status.FAILED, "gone", "renew").ok
+    assert CheckReport("tls", Status.WARNING, "soon", "renew").ok
+    assert not CheckReport("tls", Status.FAILED, "gone", "renew").ok

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from llama_stack_provider_nvidia.doctor import connection, probes, service
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.stack_server import ROOT, free_port
 
 from .conftest import EMBEDDER, LLM, RERANKER, Run
@@ -52,7 +52,7 @@ def test_the_emulated_nim_of_the_page_has_these_models() -> None:
 def test_all_commands_and_checks_are_on_the_page() -> None:
     head = PAGE.split("## doctor")[0]
     assert re.findall(r"^\| \[?`([\w-]+)`", head, re.MULTILINE) == COMMANDS
-    table = PAGE.split("| Check | What it looks at |")[1].split("\n\n")[0]
+    table = PAGE.split("| Check | What it checks |")[1].split("\n\n")[0]
     named = [name for row in table.splitlines()[2:] for name in row.split("|")[1].split(",")]
     checks = [check.name for check in (*connection.CHECKS, *service.CHECKS, *probes.CHECKS)]
-    assert [name.strip() for name in named] == ["provider", "configuration", *checks]
+    assert [name.strip() for name in named] == ["provider", "configuration", "server log", *checks]

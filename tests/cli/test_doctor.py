@@ -10,7 +10,9 @@ import yaml
 from typer.testing import Result
 
 from llama_stack_provider_nvidia.doctor import connection, probes, service
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from llama_stack_provider_nvidia.run_yaml.installed_server import log_format_variable
+from llama_stack_provider_nvidia.run_yaml.providers_dir import providers_dir_path
+from nim_emulator import EmulatorServer
 from scripts.stack_server import free_port
 
 from .conftest import EMBEDDER, LLM, RERANKER, Run, Terminal
@@ -117,7 +119,7 @@ def test_what_follows_a_basic_failure_is_not_run(
     assert remedy in checks[failed]["remedy"]
     after = (BASIC + PROBES)[BASIC.index(failed) + 1 :]
     assert {(checks[name]["status"], checks[name]["detail"]) for name in after} == {
-        ("not run", f"needs {failed}")
+        ("not run", f"not tried, because {failed} failed")
     }
     assert [name for name, status in statuses(checks).items() if status == "failed"] == [failed]
 
@@ -211,7 +213,7 @@ def test_faults_of_the_service(
         ({"fault": "status", "status": 429}, "chat", "`requests_per_minute`"),
         ({"fault": "status", "status": 500}, "tools", "`max_concurrent_requests`"),
         ({"fault": "no-content"}, "stream", "another model"),
-        ({"fault": "tool-calls", "kind": "cut-arguments"}, "tools", "tool parser"),
+        ({"fault": "tool-calls", "kind": "cut-arguments"}, "tools", "tool-call parser"),
         ({"fault": "no-answer"}, "json schema", "structured_output"),
     ],
 )
@@ -286,7 +288,7 @@ def test_a_server_without_a_list_cannot_tell_of_the_key(nim: EmulatorServer, run
     nim.faults([{"fault": "status", "status": 404, "path": "/v1/models", "times": None}])
     checks = report(run("doctor", nim.url, "--json", NVIDIA_API_KEY=KEY), 1)
     assert checks["key"]["status"] == "skipped"
-    assert checks["key"]["detail"] == "nothing to try it on: its /models answers HTTP 404"
+    assert checks["key"]["detail"] == "nothing to check it with: its /models answers HTTP 404"
 
 
 def test_a_configuration_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
@@ -311,11 +313,11 @@ def test_the_built_in_provider_is_told_apart(nim: EmulatorServer, run: Run, tmp_
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("localhost:8000", "must start with http:// or https://"),
+        ("ftp://localhost:8000", "must start with http:// or https://"),
         ("http://", "names no host"),
         ("http://user:secret@nim", "must not hold a user name"),
         ("text.txt", "no enabled inference provider"),
-        ("broken.yaml", "is no YAML"),
+        ("broken.yaml", "is not valid YAML"),
         (".", "cannot be read"),
     ],
 )
@@ -348,7 +350,8 @@ def test_lines_for_those_who_read_them_later(nim: EmulatorServer, run: Run) -> N
     ]
     assert lines[-1] == "5 failed"
     progress = result.stderr.splitlines()
-    assert progress[:3] == [f"{nim.url}/v1", "  address ... ok", "  name ... ok"]
+    assert progress[0] == f"Checking {nim.url}"
+    assert progress[1:4] == [f"{nim.url}/v1", "  address ... ok", "  name ... ok"]
     assert progress[-1] == "  rerank ... ok"
 
 
@@ -359,3 +362,60 @@ def test_a_table_on_a_terminal(nim: EmulatorServer, terminal: Callable[..., Term
     assert "called get_weather" in text
     assert "all well" in text
     assert "... ok" not in text
+
+
+@pytest.mark.parametrize("key", ["nvapi-do-not-show-me", "gateway-4f1c9e07a3b2d5e8"])
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/health/ready", "/v1/chat/completions", "*"])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_key_that_the_nim_quotes_is_not_shown(
+    key: str, path: str, as_json: bool, nim: EmulatorServer, run: Run
+) -> None:
+    for quote in (key, key.upper(), f"{'x' * 490}{key}", key[2:-2]):
+        said = {"error": {"message": f"no: {quote}", "code": quote, "type": quote, "param": quote}}
+        nim.script([{"path": path, "status": 400, "body": said}] * 40)
+        options = ["--json"] if as_json else []
+        result = run("doctor", nim.url, "--probe", *options, NVIDIA_API_KEY=key)
+        nim.clear()
+        shown = "".join(result.output.split()).lower()
+        runs = {key[n : n + 8].lower() for n in range(6, len(key) - 8)}
+        assert [run for run in runs if run in shown] == []
+
+
+def test_a_listed_name_that_quotes_the_key_is_not_shown(run: Run) -> None:
+    with EmulatorServer(models=[LLM, f"acme/{KEY}"]) as nim:
+        result = run("doctor", nim.url, "--json", NVIDIA_API_KEY=KEY)
+    assert KEY.removeprefix("nvapi-") not in result.output
+
+
+def test_what_the_configuration_knows_of_models_counts(
+    nim: EmulatorServer, run: Run, tmp_path: Path
+) -> None:
+    overrides = {LLM: {"tools": False}, EMBEDDER: {"embedding_dimension": 7}}
+    path = written(tmp_path, {"url": nim.url, "model_overrides": overrides})
+    checks = report(run("doctor", path, "--probe", "--json"), 1)
+    assert checks["tools"]["detail"] == f"{LLM} was not trained to call tools"
+    assert checks["embeddings"]["detail"] == f"{EMBEDDER} returned 1024 numbers instead of 7"
+
+
+@pytest.mark.parametrize("value", [None, "text", "JSON"])
+def test_a_server_that_draws_tracebacks_is_warned_of(
+    value: str | None, nim: EmulatorServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"provider_id": "nvidia", "provider_type": "remote::nvidia"}
+    entry |= {"module": "llama_stack_provider_nvidia", "config": {"url": nim.url}}
+    folder = str(providers_dir_path())
+    config = {"external_providers_dir": folder, "providers": {"inference": [entry]}}
+    Path("run.yaml").write_text(yaml.safe_dump(config))
+    for name in ("LLAMA_STACK_LOG_FORMAT", "OGX_LOG_FORMAT"):
+        monkeypatch.delenv(name)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    checks = report(run("doctor", "run.yaml", "--json"))
+    variable = log_format_variable()
+    if variable is None or value == "JSON":
+        assert "server log" not in checks
+    else:
+        assert checks["server log"]["status"] == "warning"
+        assert checks["server log"]["remedy"] == f"Start the server with {variable}=json."
+    # An address says nothing of a server.
+    assert "server log" not in report(run("doctor", nim.url, "--json"))

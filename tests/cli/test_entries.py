@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 import yaml
 
-from llama_stack_provider_nvidia.run_yaml.entries import Entry, FileError, read_entries
-from llama_stack_provider_nvidia.run_yaml.variables import Syntax
-from llama_stack_provider_nvidia.run_yaml.writing import providers_folder
+from llama_stack_provider_nvidia.run_yaml.env_substitution import Syntax
+from llama_stack_provider_nvidia.run_yaml.provider_entries import (
+    ProviderEntry,
+    RunYamlError,
+    read_provider_entries,
+)
+from llama_stack_provider_nvidia.run_yaml.providers_dir import providers_dir_path
 
 OURS = {"provider_id": "nim", "provider_type": "remote::nvidia"}
 MODULE = {"module": "llama_stack_provider_nvidia"}
@@ -16,9 +20,9 @@ MODULE = {"module": "llama_stack_provider_nvidia"}
 
 def read(
     path: Path, *providers: Any, environ: dict[str, str] | None = None, **document: Any
-) -> list[Entry]:
+) -> list[ProviderEntry]:
     path.write_text(yaml.safe_dump({"providers": {"inference": list(providers)}, **document}))
-    return read_entries(path, syntax=Syntax.SHELL, environ=environ or {})
+    return read_provider_entries(path, syntax=Syntax.SHELL, environ=environ or {})
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def path(tmp_path: Path) -> Path:
         ({"module": "llama_stack_provider_nvidia==0.1.0"}, {}, True),
         ({"module": "another"}, {}, False),
         ({}, {}, False),
-        ({}, {"external_providers_dir": str(providers_folder())}, True),
+        ({}, {"external_providers_dir": str(providers_dir_path())}, True),
         ({}, {"external_providers_dir": "${env.DIR}"}, True),
         ({}, {"external_providers_dir": "${env.NO_DIR}"}, False),
         ({}, {"external_providers_dir": "/nowhere"}, False),
@@ -42,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 def test_whose_provider_it_is(
     entry: dict[str, str], document: dict[str, str], ours: bool, path: Path
 ) -> None:
-    environ = {"DIR": str(providers_folder())}
+    environ = {"DIR": str(providers_dir_path())}
     (found,) = read(path, {**OURS, **entry}, environ=environ, **document)
     assert found.is_ours is ours
 
@@ -87,7 +91,7 @@ def test_settings_that_cannot_be_used(config: Any, problem: str, remedy: str, pa
     ("text", "said"),
     [
         ("- a\n", "it is not a mapping"),
-        ("a: [\n", "is no YAML"),
+        ("a: [\n", "is not valid YAML"),
         ("providers: []\n", "no enabled inference provider"),
         ("providers: {inference: {}}\n", "no enabled inference provider"),
         ("providers: {inference: [text]}\n", "no enabled inference provider"),
@@ -96,8 +100,8 @@ def test_settings_that_cannot_be_used(config: Any, problem: str, remedy: str, pa
 )
 def test_files_that_are_no_run_yaml(text: str, said: str, path: Path) -> None:
     path.write_text(text)
-    with pytest.raises(FileError, match=said):
-        read_entries(path)
+    with pytest.raises(RunYamlError, match=said):
+        read_provider_entries(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(FileError, match="is no text file"):
-        read_entries(path)
+    with pytest.raises(RunYamlError, match="is not a text file"):
+        read_provider_entries(path)

@@ -6,26 +6,28 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
-from llama_stack_provider_nvidia.nim.discovery.models import ModelEntry, kind_of
-from llama_stack_provider_nvidia.run_yaml.entries import read_entries
-from llama_stack_provider_nvidia.run_yaml.layout import Layout
-from llama_stack_provider_nvidia.run_yaml.models import served_model
-from llama_stack_provider_nvidia.run_yaml.variables import Syntax
-from llama_stack_provider_nvidia.run_yaml.writing import Plan, run_yaml
+from llama_stack_provider_nvidia.nim.model_facts.model_ids import ModelEntry, kind_of
+from llama_stack_provider_nvidia.run_yaml.env_substitution import Syntax
+from llama_stack_provider_nvidia.run_yaml.model_entries import served_model
+from llama_stack_provider_nvidia.run_yaml.provider_entries import read_provider_entries
+from llama_stack_provider_nvidia.run_yaml.release_format import RunYamlFormat
+from llama_stack_provider_nvidia.run_yaml.writer import RunYamlOptions, render_run_yaml
+from nim_emulator import EmulatorServer
 from scripts.stack_server import ROOT, free_port
 
 from .conftest import EMBEDDER, LLM, RERANKER, Run, Terminal
 
-OLD = Layout(storage=False, module=False, insecure=False, syntax=Syntax.COLON)
-NEW = Layout(stores=False, folder=False, rerank=True, syntax=Syntax.SHELL)
+OLD = RunYamlFormat(storage=False, module=False, insecure=False, syntax=Syntax.COLON)
+NEW = RunYamlFormat(stores=False, folder=False, rerank=True, syntax=Syntax.SHELL)
 
 
-@pytest.mark.parametrize("layout", [OLD, NEW, Layout()], ids=["0.2.12", "later", "any"])
-def test_what_is_written(layout: Layout, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", [OLD, NEW, RunYamlFormat()], ids=["0.2.12", "later", "any"])
+def test_what_is_written(layout: RunYamlFormat, tmp_path: Path) -> None:
     models = [served_model(ModelEntry(one, kind_of(one))) for one in (LLM, EMBEDDER, RERANKER)]
     path = tmp_path / "run.yaml"
-    path.write_text(run_yaml(Plan("http://nim:8000", layout, models, tmp_path, "nims", 9000)))
+    path.write_text(
+        render_run_yaml(RunYamlOptions("http://nim:8000", layout, models, tmp_path, "nims", 9000))
+    )
     written = yaml.safe_load(path.read_text())
     assert ("metadata_store" in written) is layout.stores
     assert ("storage" in written) is layout.storage
@@ -43,7 +45,9 @@ def test_what_is_written(layout: Layout, tmp_path: Path) -> None:
     assert [model["provider_model_id"] for model in registered] == wanted
     assert RERANKER in path.read_text()
     # What is written is what doctor reads.
-    (entry,) = read_entries(path, syntax=layout.syntax, environ={"NVIDIA_API_KEY": "nvapi-x"})
+    (entry,) = read_provider_entries(
+        path, syntax=layout.syntax, environ={"NVIDIA_API_KEY": "nvapi-x"}
+    )
     assert (entry.provider_id, entry.problem, entry.is_ours) == ("nims", None, True)
     assert entry.config
     assert entry.config.url == "http://nim:8000"
@@ -53,8 +57,8 @@ def test_what_is_written(layout: Layout, tmp_path: Path) -> None:
 
 def test_the_file_for_all_releases_has_the_keys_of_the_project_s_own() -> None:
     own = yaml.safe_load((ROOT / "run.yaml").read_text())
-    plan = Plan("http://nim:8000", Layout(), [], Path("/store"))
-    written = yaml.safe_load(run_yaml(plan))
+    plan = RunYamlOptions("http://nim:8000", RunYamlFormat(), [], Path("/store"))
+    written = yaml.safe_load(render_run_yaml(plan))
     assert written.keys() == own.keys()
     assert written["storage"].keys() == own["storage"].keys()
     assert written["storage"]["stores"] == own["storage"]["stores"]
@@ -114,7 +118,7 @@ def test_questions(nim: EmulatorServer, terminal: Callable[..., Terminal], tmp_p
         asked = shown.wait_for(r"Models to register .*: ")
         assert f"2 {EMBEDDER}" in asked
         shown.press("9\n")
-        shown.wait_for(r"9 is not there")
+        shown.wait_for(r"9 is not in the list")
         shown.wait_for(r"Models to register .*: ")
         shown.press("1, 2\n")
         shown.wait_for(r"Wrote run.yaml for every release")
@@ -136,3 +140,9 @@ def test_a_refusal_leaves_the_file(
     assert status == 1
     assert "Nothing was written." in text
     assert (tmp_path / "run.yaml").read_text() == "mine"
+
+
+def test_the_port_is_part_of_the_command_that_is_printed(nim: EmulatorServer, run: Run) -> None:
+    result = run("init", nim.url, "--yes", "--any-release", "--port", "9000")
+    assert "llama stack run run.yaml --port 9000\n" in result.stdout
+    assert yaml.safe_load(Path("run.yaml").read_text())["server"]["port"] == 9000

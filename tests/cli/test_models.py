@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.stack_server import free_port
 
 from .conftest import EMBEDDER, LLM, RERANKER, Run
@@ -125,7 +125,9 @@ def test_several_nims_of_a_run_yaml(nim: EmulatorServer, run: Run, tmp_path: Pat
     [
         (["http://127.0.0.1:{port}"], 1, "No connection to the NIM"),
         (["http://nim:8000", "--yaml", "--json"], 2, "choose one of them"),
-        (["nim:8000"], 2, "must start with http:// or https://"),
+        (["nim.yaml"], 2, "there is no such file, and an address looks like http://HOST:PORT"),
+        (["nim.invalid:8000"], 1, "could not be resolved (DNS)"),
+        (["ftp://nim:8000"], 2, "must start with http:// or https://"),
     ],
 )
 def test_what_cannot_be_listed(arguments: list[str], status: int, said: str, run: Run) -> None:

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from llama_stack_provider_nvidia.cli import app
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 
 MODEL = "nvidia/llama-nemotron-rerank-1b-v2"
 TEXTS = ["the sea is deep", "mars has two moons"]

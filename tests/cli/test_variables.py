@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_stack_provider_nvidia.run_yaml.variables import (
+from llama_stack_provider_nvidia.run_yaml.env_substitution import (
     Syntax,
-    UnsetError,
+    UnsetVariableError,
     installed_syntax,
-    substituted,
+    substitute,
 )
 
 ENVIRON = {"SET": "here", "EMPTY": "", "NUMBER": "8000", "HOME_DIR": "~/store"}
@@ -45,26 +45,28 @@ HOME = os.path.expanduser("~")
     ],
 )
 def test_values(syntax: Syntax, text: str, read: Any) -> None:
-    assert substituted({"a": [text]}, syntax, ENVIRON) == {"a": [read]}
+    assert substitute({"a": [text]}, syntax, ENVIRON) == {"a": [read]}
 
 
 @pytest.mark.parametrize("syntax", Syntax)
 def test_what_is_not_set_is_named(syntax: Syntax) -> None:
-    with pytest.raises(UnsetError, match=r"^a\[0\]\.b: the variable UNSET is not set") as failure:
-        substituted({"a": [{"b": "${env.UNSET}"}]}, syntax, ENVIRON)
+    with pytest.raises(
+        UnsetVariableError, match=r"^a\[0\]\.b: the variable UNSET is not set"
+    ) as failure:
+        substitute({"a": [{"b": "${env.UNSET}"}]}, syntax, ENVIRON)
     assert failure.value.name == "UNSET"
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=9))
 def test_what_names_no_variable_stays_as_it_is(value: Any) -> None:
     if "${env." not in str(value):
-        assert substituted(value, Syntax.SHELL, {}) == value
+        assert substitute(value, Syntax.SHELL, {}) == value
 
 
 @pytest.mark.parametrize("syntax", Syntax)
 def test_a_default_is_written_as_it_is_read(syntax: Syntax) -> None:
-    assert substituted(syntax.default("UNSET", "x"), syntax, {}) == "x"
-    assert not substituted(syntax.default("UNSET"), syntax, {})
+    assert substitute(syntax.default("UNSET", "x"), syntax, {}) == "x"
+    assert not substitute(syntax.default("UNSET"), syntax, {})
 
 
 def test_the_installed_release_s_syntax_is_known() -> None:

@@ -1,4 +1,4 @@
-"""What becomes of an OpenAI-style request, or its answer, on the way through a stack.
+"""The changes to an OpenAI-style request, or its answer, on the way through a stack.
 
 Every answer through a stack equals the NIM's own but for what stands here. docs/compatibility.md
 shows the same table.
@@ -111,6 +111,12 @@ def _strict_tools(fields: Fields) -> dict[str, Any]:
     return {**fields, "tools": tools}
 
 
+def _one_name_of_reasoning(answer: dict[str, Any], streamed: bool) -> None:
+    for choice in answer["choices"].values():
+        if choice.get("reasoning"):
+            choice["reasoning_content"], choice["reasoning"] = choice["reasoning"], ""
+
+
 def _no_alternatives(answer: dict[str, Any], streamed: bool) -> None:
     for choice in answer["choices"].values() if streamed else ():
         for token in (choice.get("logprobs") or {}).get("content") or ():
@@ -171,11 +177,18 @@ DIFFERENCES = [
         answer=_no_alternatives,
     ),
     Difference(
-        "a forced tool is marked `strict`, so that vLLM keeps its arguments to their schema",
+        "a forced tool is marked `strict`: vLLM and SGLang then keep its arguments to their schema",
         by="provider",
         paths=(CHAT,),
         nim="nim2",
         request=_strict_tools,
+    ),
+    Difference(
+        "reasoning is in `reasoning_content`, also where the NIM calls it `reasoning`",
+        by="provider",
+        paths=(CHAT,),
+        nim="nim2",
+        answer=_one_name_of_reasoning,
     ),
     Difference(
         "the fragments of streamed tool calls have an `index` where NIM 1.x leaves it out",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scripts import env
+from scripts import venvs
 
 from .answers import joined, summary, unlike, without_nulls
 from .cases import CASES, OF_NIM1, REFUSED
@@ -12,13 +12,13 @@ from .differences import DIFFERENCES, RELEASES, holding, table
 
 
 def test_the_releases_are_those_that_are_pinned() -> None:
-    assert list(RELEASES) == env.pinned()
+    assert list(RELEASES) == venvs.pinned()
     for item in DIFFERENCES:
         assert RELEASES.index(item.first) <= RELEASES.index(item.last)
 
 
 def test_the_documentation_shows_them() -> None:
-    assert table() in (env.ROOT / "docs" / "compatibility.md").read_text()
+    assert table() in (venvs.ROOT / "docs" / "compatibility.md").read_text()
 
 
 def test_every_case_has_a_name_of_its_own() -> None:

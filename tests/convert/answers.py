@@ -13,8 +13,7 @@ from llama_stack_provider_nvidia.convert import (
     convert_openai_completion_choice,
     convert_openai_completion_stream,
 )
-from llama_stack_provider_nvidia.nim.answers.decode import decode_chunk
-from llama_stack_provider_nvidia.nim.answers.wire import ChatChunk, CompletionChunk
+from llama_stack_provider_nvidia.nim.responses.struct_codec import CHAT, COMPLETION
 
 Build = Callable[[dict[str, Any], str], Any]
 
@@ -28,8 +27,8 @@ def sdk(data: dict[str, Any], kind: str) -> Any:
 
 def struct(data: dict[str, Any], kind: str) -> Any:
     """As we decode it from the wire."""
-    decoded = CompletionChunk if kind == "completion" else ChatChunk
-    return decode_chunk(json.dumps(data).encode(), decoded)
+    codec: Any = COMPLETION if kind == "completion" else CHAT
+    return codec.decode_chunk(json.dumps(data).encode())
 
 
 FORMS = (sdk, struct)

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from llama_stack.models.llama.datatypes import BuiltinTool
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.convert import convert_openai_chat_completion_choice
@@ -14,10 +15,11 @@ pytestmark = pytest.mark.parametrize("build", FORMS)
 REASONS = [
     ("stop", "end_of_turn"),
     ("length", "out_of_tokens"),
-    ("tool_calls", "end_of_message"),
-    ("function_call", "end_of_message"),
+    ("tool_calls", "end_of_turn"),  # without any call
+    ("function_call", "end_of_turn"),
     ("content_filter", "end_of_turn"),
-    ("abort", "end_of_turn"),
+    ("repetition", "out_of_tokens"),
+    ("of_its_own", "end_of_turn"),
     ("", "end_of_turn"),
     (None, "end_of_turn"),
 ]
@@ -118,7 +120,7 @@ def test_missing_id_is_made_up(build, missing):
 
 def test_builtin_tool_comes_back_as_such(build):
     made = calls(build, call('{"query": "x"}', name="brave_search", id="c"))[0]
-    assert made.tool_name is stack.BuiltinTool.brave_search
+    assert made.tool_name is BuiltinTool.brave_search
 
 
 @pytest.mark.parametrize("name", ["", None])

@@ -1,8 +1,8 @@
 import pytest
 
 from llama_stack_provider_nvidia.convert import convert_openai_chat_completion_stream
-from llama_stack_provider_nvidia.nim.answers.wire import ChatChunk
 from llama_stack_provider_nvidia.nim.errors import ServerError
+from llama_stack_provider_nvidia.nim.responses.structs import ChatChunk
 
 from .answers import FORMS, USAGE, arriving, call, delta, events, sdk, shown, struct
 
@@ -31,9 +31,10 @@ async def test_text_streams_as_start_progress_and_complete(build):
     [
         ("stop", "end_of_turn"),
         ("length", "out_of_tokens"),
-        ("tool_calls", "end_of_message"),
+        ("tool_calls", "end_of_turn"),  # without any call
         ("content_filter", "end_of_turn"),
-        ("abort", "end_of_turn"),
+        ("repetition", "out_of_tokens"),
+        ("of_its_own", "end_of_turn"),
     ],
 )
 async def test_complete_carries_the_stop_reason(build, finish_reason, reason):

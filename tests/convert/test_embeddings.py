@@ -1,9 +1,10 @@
 import pytest
+from llama_stack.apis.inference import EmbeddingTaskType, TextTruncation
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.convert import convert_embeddings_request
 from llama_stack_provider_nvidia.nim.errors import InvalidRequestError
-from llama_stack_provider_nvidia.nim.retrieval.contents import Content
+from llama_stack_provider_nvidia.nim.retrieval.content import Content
 
 IMAGE = stack.ImageContentItem(image={"url": {"uri": "http://h/a.png"}})
 PNG = "data:image/png;base64,iVBORw0KGgo="
@@ -35,14 +36,14 @@ def test_images_are_kept_apart_from_their_texts():
 @pytest.mark.parametrize("by_value", [False, True], ids=["member", "value"])
 @pytest.mark.parametrize(("value", "sent"), [("none", "NONE"), ("start", "START"), ("end", "END")])
 def test_truncation_goes_by_nims_names(value, sent, by_value):
-    given = value if by_value else stack.TextTruncation(value)
+    given = value if by_value else TextTruncation(value)
     assert convert_embeddings_request("m", ["a"], text_truncation=given).truncate == sent
 
 
 @pytest.mark.parametrize("by_value", [False, True], ids=["member", "value"])
 @pytest.mark.parametrize(("value", "sent"), [("query", "query"), ("document", "passage")])
 def test_task_type_becomes_the_input_type(value, sent, by_value):
-    given = value if by_value else stack.EmbeddingTaskType(value)
+    given = value if by_value else EmbeddingTaskType(value)
     assert convert_embeddings_request("m", ["a"], task_type=given).input_type == sent
 
 

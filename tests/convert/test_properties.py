@@ -1,4 +1,4 @@
-"""What holds for every answer and every request."""
+"""Properties of every answer and every request."""
 
 import contextlib
 import json
@@ -18,6 +18,7 @@ from llama_stack_provider_nvidia.convert.structured import check_schema, grammar
 from llama_stack_provider_nvidia.nim.errors import InvalidRequestError
 
 from .. import strategies
+from . import native_requests
 from .answers import FORMS, completion, completions, events, message
 
 
@@ -117,7 +118,7 @@ async def test_streamed_and_whole_completions_read_the_same(data, tokens, finish
     assert made[-1].stop_reason == whole.stop_reason
 
 
-@given(strategies.chat_requests)
+@given(native_requests.chat_requests)
 def test_chat_request_becomes_json_that_keeps_every_text(request):
     payload = convert_chat_completion_request(request)
     assert json.loads(json.dumps(payload, allow_nan=False)) == payload
@@ -125,7 +126,7 @@ def test_chat_request_becomes_json_that_keeps_every_text(request):
         carried = sent.get("content", "")
         if isinstance(carried, list):
             carried = "\n".join(part.get("text", "") for part in carried)
-        assert all(text in carried for text in strategies.written(native.content))
+        assert all(text in carried for text in native_requests.written(native.content))
         calls = getattr(native, "tool_calls", None) or []
         for call, told in zip(calls, sent.get("tool_calls", []), strict=True):
             assert json.loads(told["function"]["arguments"]) == call.arguments
@@ -135,11 +136,11 @@ def test_chat_request_becomes_json_that_keeps_every_text(request):
     assert not {"n", "nvext", "tools", "tool_choice", "response_format"} & set(payload)
 
 
-@given(strategies.completion_requests)
+@given(native_requests.completion_requests)
 def test_completion_request_becomes_json_that_keeps_every_text(request):
     payload = convert_completion_request(request)
     assert json.loads(json.dumps(payload, allow_nan=False)) == payload
-    assert all(text in payload["prompt"] for text in strategies.written(request.content))
+    assert all(text in payload["prompt"] for text in native_requests.written(request.content))
     assert payload.get("max_tokens", 0) == (request.sampling_params.max_tokens or 0)
     assert payload.get("stop", []) == (request.sampling_params.stop or [])
 

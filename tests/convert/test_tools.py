@@ -1,4 +1,6 @@
 import pytest
+from llama_stack.apis.inference import ToolChoice
+from llama_stack.models.llama.datatypes import BuiltinTool
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.convert import convert_tool_definition
@@ -98,7 +100,7 @@ def test_bad_parameter_type_names_tool_and_parameter():
     ],
 )
 def test_builtin_tool_goes_by_its_value_and_has_its_known_parameter(name, parameter):
-    tool = DEFINITION(tool_name=stack.BuiltinTool(name))
+    tool = DEFINITION(tool_name=BuiltinTool(name))
     assert convert_tool_definition(tool)["function"] == {
         "name": name,
         "parameters": {
@@ -110,7 +112,7 @@ def test_builtin_tool_goes_by_its_value_and_has_its_known_parameter(name, parame
 
 
 def test_builtin_tool_keeps_parameters_of_its_own():
-    schema = parameters_of(definition(stack.BuiltinTool.brave_search, count={"param_type": "int"}))
+    schema = parameters_of(definition(BuiltinTool.brave_search, count={"param_type": "int"}))
     assert list(schema["properties"]) == ["count"]
 
 
@@ -130,9 +132,9 @@ def test_two_tools_of_one_name_are_refused():
         pytest.param(None, "auto", id="no config"),
         pytest.param(config(None), "auto", id="none given"),
         pytest.param(stack.ToolConfig(), "auto", id="default"),
-        pytest.param(config(stack.ToolChoice.auto), "auto", id="auto"),
-        pytest.param(config(stack.ToolChoice.required), "required", id="required"),
-        pytest.param(config(stack.ToolChoice.none), "none", id="none"),
+        pytest.param(config(ToolChoice.auto), "auto", id="auto"),
+        pytest.param(config(ToolChoice.required), "required", id="required"),
+        pytest.param(config(ToolChoice.none), "none", id="none"),
         pytest.param(config("required"), "required", id="required as text"),
         pytest.param(
             config("get_weather"),

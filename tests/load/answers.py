@@ -1,4 +1,4 @@
-"""What clients of a server under load read: OpenAI-style answers, or the native API's."""
+"""The answers that clients of a server under load read: OpenAI-style, or the native API's."""
 
 from __future__ import annotations
 

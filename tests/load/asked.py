@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.contestants import ModelStore
 from llama_stack_provider_nvidia import get_adapter_impl, stack
-from llama_stack_provider_nvidia.config import NVIDIAConfig
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 
 from .judged import Seen, arguments
 

@@ -1,4 +1,4 @@
-"""What came of a chat under a fault: one word for each outcome."""
+"""The outcomes of a chat under a fault, one word for each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMES = {"unknown-tool": "no_such_tool"}
 
 @dataclass
 class Seen:
-    """What a caller has of an answer.
+    """The part of an answer that a caller has.
 
     Attributes:
         text: Its text; anything else than a text is as it came.

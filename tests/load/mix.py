@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from llama_stack_provider_nvidia.emulator import FAULTS
+from nim_emulator import FAULTS
 from tests.matrix import release
 
 from .answers import ENDS, Answer, Client

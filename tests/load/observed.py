@@ -1,4 +1,4 @@
-"""What a server holds: memory, file descriptors, sockets, threads and asyncio tasks (Linux)."""
+"""The resources of a server: memory, file descriptors, sockets, threads, asyncio tasks (Linux)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def variables(folder: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Held:
-    """What a process holds at one moment.
+    """The resources of a process at one moment.
 
     Attributes:
         memory_mb: Resident memory in MiB.

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, get_args
 
 import pytest
+from nim_emulator.tls import TLS
 
-from llama_stack_provider_nvidia.emulator import FAULTS, EmulatorServer
-from llama_stack_provider_nvidia.emulator.tls import TLS
+from nim_emulator import FAULTS, EmulatorServer
 from scripts.stack_server import free_port
 
 from . import asked, records

@@ -18,8 +18,8 @@ import yaml
 
 from llama_stack_provider_nvidia import get_adapter_impl, stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
+from nim_emulator import EmulatorServer
 from scripts.stack_server import ROOT, StackServer, free_port
 
 from . import release

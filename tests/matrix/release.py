@@ -1,4 +1,4 @@
-"""What the installed release can do, told by what it has and never by its version."""
+"""The abilities of the installed release, found in what it has and never by its version."""
 
 import contextlib
 import importlib
@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.nim import errors
+from scripts.statuses import SERVERS, Server
 
 
 def _exists(module: str) -> bool:
@@ -19,6 +20,11 @@ def _exists(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
+
+
+def _home(name: str) -> Any:
+    """The module in which the provider finds one of the stack's names."""
+    return stack.imports.find_module(*stack.imports.LOCATIONS[name].modules)
 
 
 def _router() -> Any:
@@ -70,9 +76,9 @@ KNOWS_CONNECTIONS = ONE_OBJECT or "ConnectionError" in _source_of_statuses()
 _RANKING = inspect.signature(getattr(_router(), "rerank", _router)).parameters
 RANKS = ("params" if STREAMS_HAVE_A_STATUS else "items") in _RANKING and "rerank" in stack.KINDS
 # From 0.2.16 on the server asks the provider for its models.
-LISTS_MODELS = hasattr(stack._specs.ModelsProtocolPrivate, "should_refresh_models")
+LISTS_MODELS = hasattr(_home("Api").ModelsProtocolPrivate, "should_refresh_models")
 # Up to 0.6 clients could register models.
-REGISTERS = hasattr(stack._models.Models.register_model, "__webmethod__") or any(
+REGISTERS = hasattr(_home("Model").Models.register_model, "__webmethod__") or any(
     hasattr(importlib.import_module(f"{api}.models.fastapi_routes"), "RegisterModelRequest")
     for api in ("ogx_api", "llama_stack_api")
     if _exists(f"{api}.models.fastapi_routes")
@@ -179,3 +185,16 @@ def own_client(server: str, **options: Any) -> Iterator[Any]:
         yield made
         # From 1.1 on, OgxClient.close() calls what is not there.
         getattr(getattr(made, "api_client", None), "rest_client", made).close()
+
+
+def statuses() -> Server:
+    """The row of the installed release in the table of statuses, told by what it has."""
+    if OGX:
+        return SERVERS[8 if HIDES_LATE else 7]
+    if STREAMS_HAVE_A_STATUS:
+        return SERVERS[6 if stack.REASONING else 5 if CODED_EVENTS else 4]
+    if ONE_OBJECT:
+        return SERVERS[3]
+    if NOT_FOUND == 400:
+        return SERVERS[0]
+    return SERVERS[2 if KNOWS_CONNECTIONS else 1]

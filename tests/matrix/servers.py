@@ -1,5 +1,6 @@
 """Servers of the installed release, each with providers and models of a test's own."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def stack_server(
     more: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
+    python: str = sys.executable,
 ) -> StackServer:
     """Make a server from the project's run.yaml.
 
@@ -48,6 +50,7 @@ def stack_server(
         more: APIs beside inference: their providers, by the API's name.
         settings: Keys to add under ``server:``.
         env: Variables of the server.
+        python: The Python beside which the server is installed.
     """
     config = yaml.safe_load((ROOT / "run.yaml").read_text())
     (entry,) = config["providers"]["inference"]
@@ -65,4 +68,5 @@ def stack_server(
         del config["inference_store"]
     path = folder / "run.yaml"
     path.write_text(yaml.safe_dump(config))
-    return StackServer(path, env={**QUIET, **(env or {})}, log_path=folder / "log")
+    variables = {**QUIET, **(env or {})}
+    return StackServer(path, env=variables, python=python, log_path=folder / "log")

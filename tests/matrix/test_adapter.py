@@ -9,9 +9,9 @@ import pytest
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.emulator import EmulatorServer
 from llama_stack_provider_nvidia.nim import errors
 from llama_stack_provider_nvidia.provider import get_provider_spec
+from nim_emulator import EmulatorServer
 
 from . import release
 from .conftest import EMBEDDER, LLM, RERANKER
@@ -123,11 +123,11 @@ async def test_what_servers_leave_out_is_filled_in(
     adapter: NVIDIAInferenceAdapter, nim: EmulatorServer
 ) -> None:
     call_made = {"id": "c", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
-    choice = {"message": {"tool_calls": [call_made]}, "finish_reason": "abort"}
+    choice = {"message": {"tool_calls": [call_made]}, "finish_reason": "odd"}
     nim.script([{"body": {"choices": [choice]}}])
     answer = await call(adapter, "openai_chat_completion", model=LLM, messages=COUNT)
     (found,) = answer.choices
-    assert (found.index, found.finish_reason) == (0, "abort")
+    assert (found.index, found.finish_reason) == (0, "stop")
     assert found.message.tool_calls[0].function.arguments == '{"a":1}'
     assert answer.model == LLM
     assert answer.created > 0
@@ -209,7 +209,8 @@ if stack.REASONING:
         params.messages = [*params.messages, Thinking.model_construct(**said), *params.messages]
         thinking(nim, "reasoning", streamed=False)
         await adapter.openai_chat_completions_with_reasoning(params)
-        assert nim.requests[-1].body["messages"][1] == said
+        expected = {"role": "assistant", "content": "4", "reasoning": THOUGHT}  # vLLM's name
+        assert nim.requests[-1].body["messages"][1] == expected
 
     async def test_a_reasoning_stream_that_nobody_starts_lets_go_of_the_nim(
         adapter: NVIDIAInferenceAdapter, nim: EmulatorServer

@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.stack_server import StackServer
 
 from . import release

@@ -8,7 +8,7 @@ import jsonschema
 import openai
 import pytest
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 
 from . import release
 from .conftest import LLM, MODEL
@@ -255,14 +255,16 @@ def test_reasoning_comes_through(client: openai.OpenAI, nim: EmulatorServer) -> 
     message = {"role": "assistant", "content": "4", "reasoning": "2 and 2"}
     body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
     nim.script([{"path": "/v1/chat/completions", "body": body}])
-    assert chat(client).choices[0].message.reasoning == "2 and 2"
+    assert chat(client).choices[0].message.reasoning_content == "2 and 2"
     deltas = [{"role": "assistant", "reasoning": "2 and 2"}, {"content": "4"}]
     events: list[Any] = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
     events += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}, "[DONE]"]
     nim.script([{"path": "/v1/chat/completions", "sse": events}])
     chunks = streamed(client)
     assert texts(chunks) == {0: "4"}
-    assert "".join(getattr(c.choices[0].delta, "reasoning", "") or "" for c in chunks) == "2 and 2"
+    deltas = [chunk.choices[0].delta for chunk in chunks]
+    reasoning = [getattr(delta, "reasoning_content", None) or "" for delta in deltas]
+    assert "".join(reasoning) == "2 and 2"
 
 
 def test_images_reach_the_model(client: openai.OpenAI) -> None:

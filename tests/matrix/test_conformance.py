@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from tests.conformance.answers import ask, summary, unlike, without_nulls
 from tests.conformance.cases import CASES, EMBEDDINGS, OF_NIM1, REFUSED, Case
 from tests.conformance.differences import holding
@@ -74,8 +74,10 @@ class Pair:
         return ask(self._client, case, {**case.fields, "model": name}, streamed)
 
     def asked(self) -> Any:
-        """What the NIM was asked since."""
-        bodies = [without_nulls(request.body) for request in self._nim.requests]
+        """The requests to the NIM since."""
+        # A question what the NIM is, which has no body, may come in between.
+        requests = [request for request in self._nim.requests if request.method == "POST"]
+        bodies = [without_nulls(request.body) for request in requests]
         # Some releases say this themselves.
         return [{k: v for k, v in body.items() if (k, v) != ("stream", False)} for body in bodies]
 
@@ -145,18 +147,22 @@ def test_the_answer_of_nim_1_is_its_own(case: Case, streamed: bool, pair1: Pair)
 
 @pytest.mark.parametrize(("case", "streamed"), rows(REFUSED))
 def test_a_refusal_is_the_nim_s(case: Case, streamed: bool, pair: Pair) -> None:
-    with pytest.raises(openai.APIStatusError) as directly:
+    with pytest.raises(openai.APIError) as directly:
         pair.directly(case, case.fields, streamed)
     with pytest.raises(openai.APIError) as through:
         pair.through(case, streamed)
-    status = directly.value.status_code
+    has_status = isinstance(directly.value, openai.APIStatusError)
+    if isinstance(directly.value, openai.APIStatusError):
+        status = directly.value.status_code
+    else:  # a NIM that has said 200 by then
+        status = directly.value.body["code"]  # type: ignore[index]
     assert status // 100 == 4
     said = str(through.value)
     if isinstance(through.value, openai.APIStatusError):
         assert through.value.status_code == status
         said += through.value.response.text
-    else:  # an older server, which has said 200 by then
-        assert not release.STREAMS_HAVE_A_STATUS
+    else:  # the NIM, or an older server, has said 200 by then
+        assert not (has_status and release.STREAMS_HAVE_A_STATUS)
         assert str(status) in said
     if pair.asked():
         assert directly.value.body["message"] in said  # type: ignore[index]

@@ -11,7 +11,7 @@ import pytest
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 
 from .conftest import LLM
 from .test_adapter import COUNT, as_a_server, call, until

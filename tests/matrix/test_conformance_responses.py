@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from llama_stack_provider_nvidia import stack
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.stack_server import ROOT, StackServer
 
 from . import release
@@ -95,8 +95,13 @@ def create(client: openai.OpenAI, streamed: bool, **fields: Any) -> Any:
     return response
 
 
+def reasoning_of(message: dict[str, Any]) -> Any:
+    """Earlier reasoning as the NIM got it, whatever its engine calls it."""
+    return message.get("reasoning_content") or message.get("reasoning")
+
+
 def thought(response: Any) -> str:
-    """What the model thought."""
+    """The model's reasoning."""
     found = [item for item in response.output if item.type == "reasoning"]
     return "".join(part.text for item in found for part in item.content)
 
@@ -130,8 +135,40 @@ if stack.REASONING:
         user, assistant, tool = nim.requests[-1].body["messages"]
         assert user["content"] == QUESTION
         assert assistant["tool_calls"][0]["function"]["name"] == "get_weather"
-        assert assistant["reasoning_content"] == thinking
+        assert reasoning_of(assistant) == thinking
         assert tool["content"] == "21 degrees"
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_a_conversation_goes_on_after_a_broken_tool_call(
+        responses: openai.OpenAI, nim: EmulatorServer, streamed: bool
+    ) -> None:
+        call = {"index": 0, "id": "call_abc", "type": "function"}
+        call["function"] = {"name": "get_weather", "arguments": '{"city": "Par'}
+        choice = {"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}
+        nim.script([{"path": "/v1/chat/completions", "sse": [{"choices": [choice]}, "[DONE]"]}])
+        asked = responses.responses.create(model=MODEL, input=QUESTION, tools=[TOOL])  # type: ignore[call-overload]
+        (made,) = [item for item in asked.output if item.type == "function_call"]
+        result = {"type": "function_call_output", "call_id": made.call_id, "output": "not run"}
+        answered = create(
+            responses, streamed, input=[result], previous_response_id=asked.id, tools=[TOOL]
+        )
+        assert "not run" in answered.output_text
+        sent = [one for one in nim.requests[-1].body["messages"] if one.get("tool_calls")]
+        arguments = sent[0]["tool_calls"][0]["function"]["arguments"]
+        assert json.loads(arguments) == {"invalid_json": '{"city": "Par'}
+
+    def test_a_response_that_the_engine_aborts_fails(
+        responses: openai.OpenAI, nim: EmulatorServer
+    ) -> None:
+        events = [
+            {"choices": [{"index": 0, "delta": {"content": "Half"}, "finish_reason": None}]},
+            {"choices": [{"index": 0, "delta": {}, "finish_reason": "abort"}]},
+            "[DONE]",
+        ]
+        nim.script([{"path": "/v1/chat/completions", "sse": events}])
+        last = list(responses.responses.create(model=MODEL, input="hi", stream=True))[-1]
+        assert last.type == "response.failed"
+        assert "abort" in str(last)
 
 
 if stack.ANTHROPIC:

@@ -6,7 +6,7 @@ from typing import Any
 import openai
 import pytest
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from tests.conformance.answers import plain, summary, unlike
 from tests.conformance.cases import CHAT, HELLO, TOOL, WEATHER, Case
 

@@ -8,16 +8,18 @@ from typing import Any
 import openai
 import pytest
 
-from llama_stack_provider_nvidia import get_adapter_impl, stack
+from llama_stack_provider_nvidia import get_adapter_impl
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.provider import get_provider_spec
+from llama_stack_provider_nvidia.stack.token_counting import has_usage_metrics, telemetry_api
+from nim_emulator import EmulatorServer
 
 from . import release
 from .conftest import LLM, MODEL
 from .test_chat import HELLO, chat
 
+TELEMETRY = telemetry_api()
 COUNT = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 
 
@@ -56,15 +58,15 @@ def test_a_count_is_seen_by_those_who_asked(
 @pytest.fixture
 async def counted(nim: EmulatorServer) -> AsyncIterator[NVIDIAInferenceAdapter]:
     """The provider in this process, beside the server's telemetry."""
-    deps = {stack.TELEMETRY: object()} if stack.TELEMETRY else {}
+    deps = {TELEMETRY: object()} if TELEMETRY else {}
     made = await get_adapter_impl(NVIDIAConfig(url=nim.url, max_retries=0), deps)
     yield made
     await made.shutdown()
 
 
 def recorded() -> Any:
-    """What telemetry puts around a request."""
-    if not stack.MEASURES:
+    """The context that telemetry puts around a request."""
+    if not has_usage_metrics():
         return nullcontext()
     from opentelemetry.sdk.trace import TracerProvider
 
@@ -88,7 +90,7 @@ async def test_telemetry_finds_the_count_where_it_looks(
     last = chunks.pop() if asked else None
     assert last is None or (last.choices == [] and last.usage.completion_tokens == 3 * n)
     found = [chunk.usage.completion_tokens for chunk in chunks if chunk.usage]
-    assert found == ([3 * n] if stack.TELEMETRY or stack.MEASURES else [])
+    assert found == ([3 * n] if TELEMETRY or has_usage_metrics() else [])
     assert all(chunk.choices for chunk in chunks)
     assert chunks[-1].choices[0].finish_reason == "length"
     assert not found or chunks[-1].usage
@@ -102,5 +104,5 @@ async def test_without_telemetry_the_nim_is_not_asked_to_count(
 
 
 def test_the_server_hands_its_telemetry_over() -> None:
-    wanted = [stack.TELEMETRY] if stack.TELEMETRY else []
+    wanted = [TELEMETRY] if TELEMETRY else []
     assert get_provider_spec().optional_api_dependencies == wanted

@@ -1,8 +1,7 @@
-"""The run.yaml files of deploy/ are what the installed release reads."""
+"""The run.yaml of deploy/ is what the installed release reads, whatever its variables say."""
 
 import contextlib
 import importlib
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,16 @@ import pytest
 import yaml
 
 from llama_stack_provider_nvidia import stack
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.stack_server import ROOT, StackServer
 
 from . import release
 from .servers import QUIET
 
 KINDS = {kind.value for kind in stack.ModelType}
-FILES = sorted((ROOT / "deploy" / "kubernetes").glob("**/run.yaml"))
-# The one with PostgreSQL needs a database as well.
-SERVED = [path for path in FILES if path.parent.name != "postgres"]
+FILE = ROOT / "deploy" / "kubernetes" / "base" / "run.yaml"
+# The endpoints' names, and the dialects that the overlay for Dynamo sets.
+DIALECTS = {"nim": "nim2", "dynamo": "dynamo"}
 KEY = "nvapi-of-the-catalogue"
 CORES = ("ogx.core", "llama_stack.core", "llama_stack.distribution")
 
@@ -40,54 +39,67 @@ def config_class() -> Any:
     return getattr(datatypes, "StackConfig", None) or datatypes.StackRunConfig
 
 
-def test_the_files_are_there() -> None:
-    assert len(FILES) >= 3
+# 0.2 has no `storage`, and its first releases write defaults in another way.
+if release.ONE_OBJECT:
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+    @pytest.mark.parametrize("store", ["", "sqlite", "postgres"])
+    def test_the_release_reads_it(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("NVIDIA_API_KEY", "SQLITE_STORE_DIR"):
+            monkeypatch.setenv(name, f"value-of-{name.lower()}")
+        if store:
+            monkeypatch.setenv("STORE", store)
+        if store == "postgres":
+            monkeypatch.setenv("POSTGRES_HOST", "database.example.com")
+        contents = core("stack").replace_env_vars(yaml.safe_load(FILE.read_text()))
+        # 0.3 reads the list and knows no rerankers.
+        models = contents["registered_resources"]["models"]
+        models[:] = [model for model in models if model["model_type"] in KINDS]
+        config = config_class()(**contents)
+        assert list(config.providers) == ["inference"]
+        (provider,) = config.providers["inference"]
+        endpoints = {endpoint["name"]: endpoint for endpoint in provider.config["endpoints"]}
+        assert endpoints["chat"]["url"] == "http://chat:8000"
+        assert endpoints["catalogue"]["api_key"] == "value-of-nvidia_api_key"
+        assert config.server.port == 8321
+        backends = getattr(getattr(config, "storage", None), "backends", {})
+        kind = store or "sqlite"
+        found = {backend.type.value for backend in backends.values()}
+        assert found in ({f"kv_{kind}", f"sql_{kind}"}, set())
+        if found and store == "postgres":
+            places = {(backend.host, str(backend.port)) for backend in backends.values()}
+            assert places == {("database.example.com", "5432")}
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
-def test_the_release_reads_them(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = path.read_text()
-    for name in re.findall(r"\$\{env\.(\w+)\}", text):
-        monkeypatch.setenv(name, f"value-of-{name.lower()}")
-    contents = core("stack").replace_env_vars(yaml.safe_load(text))
-    # 0.3 reads the list and knows no rerankers.
-    models = contents["registered_resources"]["models"]
-    models[:] = [model for model in models if model["model_type"] in KINDS]
-    config = config_class()(**contents)
-    assert list(config.providers) == ["inference"]
-    (provider,) = config.providers["inference"]
-    assert provider.config["endpoints"][-1]["api_key"] == "value-of-nvidia_api_key"
-    assert config.server.port == 8321
-    backends = getattr(getattr(config, "storage", None), "backends", {})
-    wanted = {"postgres": {"kv_postgres", "sql_postgres"}}.get(
-        path.parent.name, {"kv_sqlite", "sql_sqlite"}
-    )
-    assert {backend.type.value for backend in backends.values()} in (wanted, set())
-
-
-def nims(text: str, stack_of: contextlib.ExitStack) -> str:
-    """Put an emulated NIM in the place of each address; gives the file's new text."""
+def nims(dialect: str, running: contextlib.ExitStack, text: str) -> dict[str, str]:
+    """Start an emulated NIM for each endpoint; gives the variables that name them."""
     (provider,) = yaml.safe_load(text)["providers"]["inference"]
+    variables = {"CHAT_DIALECT": "dynamo"} if dialect == "dynamo" else {}
     for endpoint in provider["config"]["endpoints"]:
-        key = KEY if "api_key" in endpoint else None
-        nim = EmulatorServer(endpoint.get("dialect", "nim2"), endpoint["models"], api_key=key)
-        text = text.replace(endpoint["url"], stack_of.enter_context(nim).url)
-    return text
+        if endpoint["name"] == "catalogue":
+            continue
+        kind = dialect if endpoint["name"] == "chat" else "nim2"
+        nim = running.enter_context(EmulatorServer(kind, endpoint["models"]))
+        variables[f"{endpoint['name'].upper()}_URL"] = nim.url
+    return variables
 
 
-# 0.3 knows no rerankers, and 0.2 no `storage`.
+# 0.3 knows no rerankers.
 if "rerank" in KINDS:
 
     @pytest.mark.server
-    @pytest.mark.parametrize("path", SERVED, ids=lambda path: path.parent.name)
-    def test_a_server_serves_what_they_name(path: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+    def test_a_server_serves_what_it_names(dialect: str, tmp_path: Path) -> None:
         with contextlib.ExitStack() as running:
+            text = FILE.read_text()
+            variables = nims(dialect, running, text)
+            # The catalogue has no variable, because a key goes there.
+            (provider,) = yaml.safe_load(text)["providers"]["inference"]
+            outside = provider["config"]["endpoints"][-1]
+            nim = EmulatorServer("hosted", outside["models"], api_key=KEY)
             file = tmp_path / "run.yaml"
-            text = nims(path.read_text(), running)
-            # Probes and the Service come from outside the pod.
-            file.write_text(text.replace("host: 0.0.0.0", "host: 127.0.0.1"))
-            environ = {**QUIET, "NVIDIA_API_KEY": KEY}
+            file.write_text(text.replace(outside["url"], running.enter_context(nim).url))
+            environ = {**QUIET, **variables, "NVIDIA_API_KEY": KEY, "SERVER_HOST": "127.0.0.1"}
             server = running.enter_context(
                 StackServer(file, env=environ, log_path=tmp_path / "log")
             )

@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from llama_stack_provider_nvidia import stack
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.stack_server import StackServer
 
 from . import release
@@ -74,7 +74,7 @@ def test_nims_own_fields_arrive_where_the_server_lets_them_through(
     ("fields", "said"),
     [
         ({"input": "long " * 600}, "maximum context length"),
-        ({"input": "a", "dimensions": 384}, "1024 only"),
+        ({"input": "a", "dimensions": 384}, "does not support Matryoshka embeddings"),
     ],
 )
 def test_what_cannot_be_embedded_is_a_400(

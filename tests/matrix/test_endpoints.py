@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from nim_emulator.retrieval.vectors import cosine
 
 from llama_stack_provider_nvidia import get_adapter_impl, stack
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from llama_stack_provider_nvidia.emulator import EmulatorServer
-from llama_stack_provider_nvidia.emulator.retrieval.vectors import cosine
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
+from nim_emulator import EmulatorServer
 from scripts.stack_server import StackServer
 
 from . import release

@@ -1,4 +1,4 @@
-"""What a caller is told when something is wrong, and what becomes of a caller who leaves."""
+"""The errors that a caller gets, and the end of the request of a caller who leaves."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 
 from . import release
 from .conftest import KEY, LLM, MODEL

@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.cli import app
-from llama_stack_provider_nvidia.emulator import EmulatorServer
-from llama_stack_provider_nvidia.run_yaml.variables import (
-    UnsetError,
+from llama_stack_provider_nvidia.run_yaml.env_substitution import (
+    UnsetVariableError,
     installed_syntax,
-    substituted,
+    substitute,
 )
+from nim_emulator import EmulatorServer
 from scripts.stack_server import StackServer
 
 from .release import openai_path
@@ -47,7 +47,7 @@ TEXTS = [
 def test_variables_are_read_as_the_server_reads_them(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = "ogx.core" if stack._has("ogx.core") else "llama_stack.core"
+    home = "ogx.core" if stack.imports.find_module("ogx.core") else "llama_stack.core"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # for others to judge
         try:
@@ -62,10 +62,10 @@ def test_variables_are_read_as_the_server_reads_them(
     try:
         read = module.replace_env_vars({"a": text})["a"]
     except module.EnvVarError:
-        with pytest.raises(UnsetError):
-            substituted({"a": text}, installed_syntax(), os.environ)
+        with pytest.raises(UnsetVariableError):
+            substitute({"a": text}, installed_syntax(), os.environ)
     else:
-        assert substituted({"a": text}, installed_syntax(), os.environ) == {"a": read}
+        assert substitute({"a": text}, installed_syntax(), os.environ) == {"a": read}
 
 
 @pytest.mark.server

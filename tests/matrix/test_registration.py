@@ -8,7 +8,7 @@ import httpx
 import openai
 import pytest
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.stack_server import StackServer, free_port
 
 from . import release
@@ -90,7 +90,7 @@ def register(server: StackServer, name: str, **fields: Any) -> httpx.Response:
 
 
 def named(provider: str, name: str) -> str:
-    """What callers say for a model that was registered so."""
+    """The name that callers use for a model that was registered so."""
     return f"{provider}/{name}" if release.ONE_OBJECT else f"my-{name}"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.stack_server import StackServer, free_port
 
 from .conftest import LLM

@@ -1,4 +1,4 @@
-"""What the server says about models and providers, and what it keeps."""
+"""The server's answers about models and providers, and the chats that it keeps."""
 
 import json
 import time

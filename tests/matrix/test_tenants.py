@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
+from nim_emulator.record import fingerprint
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
-from llama_stack_provider_nvidia.emulator.record import fingerprint
+from nim_emulator import EmulatorServer
 from scripts.stack_server import StackServer
 
 from . import release

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-
-from llama_stack_provider_nvidia.emulator.record import RecordedRequest, Recorder
-from llama_stack_provider_nvidia.emulator.retrieval.vectors import features, vector
+from nim_emulator.record import RecordedRequest, Recorder
+from nim_emulator.retrieval.vectors import features, vector
 
 from . import release
 
@@ -98,7 +97,7 @@ class Sender:
     """Sends requests in every way that the installed release has, and checks their answers."""
 
     def __init__(self, http: httpx.AsyncClient, openai_path: str, llm: str, embedder: str) -> None:
-        """Nothing is sent yet.
+        """Initialize without sending anything.
 
         Args:
             http: A client of the server; its connections are used for all callers in turn.

@@ -1,4 +1,4 @@
-"""An agent turn with a client tool, on a real Llama Stack server."""
+"""An agent turn with a client tool, on a server with the native API."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +7,10 @@ import pytest
 from llama_stack_client import Agent, LlamaStackClient
 
 from llama_stack_provider_nvidia import __version__
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.stack_server import StackServer
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.native, pytest.mark.server]
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "meta/llama-3.1-8b-instruct"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import env, interpreters, junit, matrix, releases
+from scripts import interpreters, junit, matrix, releases, venvs
 from scripts.interpreters import NoInterpreterError, Version
 
-PAGE = (env.ROOT / "docs" / "compatibility.md").read_text()
+PAGE = (venvs.ROOT / "docs" / "compatibility.md").read_text()
 
 
 def rows() -> dict[str, list[str]]:
@@ -18,7 +18,7 @@ def rows() -> dict[str, list[str]]:
 
 
 def test_the_table_names_exactly_the_releases_that_are_pinned() -> None:
-    assert list(rows()) == [releases.parse(stack).title for stack in env.pinned()]
+    assert list(rows()) == [releases.parse(stack).title for stack in venvs.pinned()]
 
 
 def test_the_table_names_the_pythons_that_are_tested() -> None:
@@ -29,9 +29,9 @@ def test_the_table_names_the_pythons_that_are_tested() -> None:
 
 
 def test_the_pins_in_the_table_are_those_of_the_files() -> None:
-    for stack in env.pinned():
+    for stack in venvs.pinned():
         release = releases.parse(stack)
-        pins = env.constraints_path(stack).read_text()
+        pins = venvs.constraints_path(stack).read_text()
         for name, version in re.findall(r"`([a-z-]+)` (\d+\.\d+\.\d+)", rows()[release.title][4]):
             assert f"\n{name}=={version}\n" in pins, (stack, name)
         assert re.search(rf"^{release.project}=={re.escape(release.version)}$", pins, re.MULTILINE)
@@ -59,18 +59,31 @@ def test_the_names_of_a_release(stack: str, slug: str, title: str) -> None:
 def test_releases_are_chosen_by_name() -> None:
     assert {run.stack for run in matrix.runs(["0.7.3", "ogx-1.5.0"])} == {"0.7.3", "ogx-1.5.0"}
     assert "0.2.12" not in {run.stack for run in matrix.runs(without=["0.2.12"])}
-    with pytest.raises(env.EnvError, match=r"no pins for 9\.9; there are for 0\.2\.12, "):
+    left = [str(run.python) for run in matrix.runs(without=["0.7.3"]) if run.stack == "0.7.3"]
+    assert left == ["3.13"]
+    with pytest.raises(venvs.EnvError, match=r"no pins for 9\.9; there are for 0\.2\.12, "):
         matrix.runs(["9.9"])
 
 
 def test_each_release_runs_what_it_can_change() -> None:
-    first, last = matrix.Run("0.2.17", Version(3, 12)), matrix.Run("0.2.24", Version(3, 12))
-    assert (first.suites, last.suites) == (["tests/matrix"], ["tests/matrix", "tests/server"])
-    assert "test_error_table" in first.left_out
-    assert "test_error_table" not in last.left_out
+    whole, other = matrix.Run("0.2.12", Version(3, 11)), matrix.Run("0.2.17", Version(3, 12))
+    assert other.arguments[0] == "tests/matrix"
+    assert whole.arguments[0] == "tests"
+    assert "-k" not in whole.arguments
+    assert all((venvs.ROOT / path).exists() for path in matrix.NOT_AGAIN)
+    assert "test_error_table" in other.left_out
+    assert "test_error_table" not in matrix.Run("0.7.3", Version(3, 12)).left_out
     other = matrix.Run("0.7.3", Version(3, 13))
-    assert other.suites == ["tests/matrix"]
+    assert other.arguments[0] == "tests/matrix"
     assert "test_conformance" in other.left_out
+
+
+def test_the_native_api_is_tested_whole() -> None:
+    whole = [(run.stack, str(run.python)) for run in matrix.runs() if run.is_whole]
+    assert whole == [("0.2.12", "3.11")]
+    (covered,) = [run for run in matrix.runs() if run.coverage]
+    assert covered.is_whole
+    assert "--cov" in covered.arguments
 
 
 def test_a_report_is_counted_and_tells_what_failed(tmp_path: Path) -> None:
@@ -115,5 +128,5 @@ def test_a_missing_python_is_told_with_a_hint(
 
 
 def test_an_environment_beside_the_first_one_for_another_python() -> None:
-    assert env.venv_path("0.7.3", Version(3, 12)) == env.venv_path("0.7.3")
-    assert env.venv_path("0.7.3", Version(3, 13)).name == "llama-stack-0.7.3-python3.13"
+    assert venvs.venv_path("0.7.3", Version(3, 12)) == venvs.venv_path("0.7.3")
+    assert venvs.venv_path("0.7.3", Version(3, 13)).name == "llama-stack-0.7.3-python3.13"

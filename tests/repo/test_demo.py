@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.demo_steps import STEPS
+from llama_stack_provider_nvidia import stack
+from scripts import demo_openai, demo_steps
 
 pytestmark = pytest.mark.server
+
+STEPS = demo_steps.STEPS if stack.NATIVE else demo_openai.STEPS
 
 COMMAND = [sys.executable, "-m", "scripts.demo"]
 

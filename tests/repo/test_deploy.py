@@ -1,4 +1,4 @@
-"""What is in deploy/ and the Containerfile: valid, consistent, and what the code can read."""
+"""The files of deploy/ and the Containerfile are valid, consistent, and readable by the code."""
 
 import os
 import re
@@ -15,8 +15,8 @@ import jsonschema
 import pytest
 import yaml
 
-from llama_stack_provider_nvidia.config import NVIDIAConfig
-from scripts import env, matrix
+from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
+from scripts import deploy_files, matrix, venvs
 from scripts.stack_server import ROOT
 
 from .docs_tools import docs_tools as docs_tools
@@ -25,8 +25,14 @@ KUBERNETES = ROOT / "deploy" / "kubernetes"
 TARGETS = ["base", *sorted(f"overlays/{path.name}" for path in KUBERNETES.glob("overlays/*"))]
 PAGE = (ROOT / "docs" / "deployment.md").read_text()
 CONTAINERFILE = (ROOT / "Containerfile").read_text()
-CUSTOM = ("apps.nvidia.com/", "nvidia.com/")
+CUSTOM = (
+    "apps.nvidia.com/",
+    "nvidia.com/",
+    "monitoring.coreos.com/",
+    "gateway.networking.k8s.io/",
+)
 Objects = list[dict[str, Any]]
+VARIABLE = re.compile(r"\$\{env\.(\w+)(?::=([^}]*))?\}")
 
 
 @cache
@@ -63,15 +69,35 @@ def pods(objects: Objects) -> Iterator[dict[str, Any]]:
 
 
 def the_server(objects: Objects) -> dict[str, Any]:
-    (deployment,) = of_kind(objects, "Deployment").values()
+    deployment = of_kind(objects, "Deployment")["llama-stack"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     return dict(container)
 
 
+def run_text(objects: Objects) -> str:
+    (config,) = (
+        found
+        for name, found in of_kind(objects, "ConfigMap").items()
+        if name.startswith("llama-stack-run-")
+    )
+    return str(config["data"]["run.yaml"])
+
+
 def run_config(objects: Objects) -> dict[str, Any]:
-    (config,) = of_kind(objects, "ConfigMap").values()
-    loaded: dict[str, Any] = yaml.safe_load(config["data"]["run.yaml"])
-    return loaded
+    """The file as the server reads it, with the variables that its pod has."""
+    values = {entry["name"]: entry.get("value", "x") for entry in the_server(objects)["env"]}
+    loaded: dict[str, Any] = yaml.safe_load(run_text(objects))
+    return substituted(loaded, values)
+
+
+def substituted(value: Any, values: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: substituted(item, values) for key, item in value.items()}
+    if isinstance(value, list):
+        return [substituted(item, values) for item in value]
+    if not isinstance(value, str):
+        return value
+    return VARIABLE.sub(lambda found: values.get(found[1], found[2] or ""), value)
 
 
 def everywhere(value: Any, key: str) -> Iterator[Any]:
@@ -121,8 +147,8 @@ def test_the_operators_take_their_resources(objects: Objects) -> None:
 
 
 def test_selectors_find_the_server_and_nothing_else(objects: Objects) -> None:
-    (deployment,) = of_kind(objects, "Deployment").values()
-    (service,) = of_kind(objects, "Service").values()
+    deployment = of_kind(objects, "Deployment")["llama-stack"]
+    service = of_kind(objects, "Service")["llama-stack"]
     (budget,) = of_kind(objects, "PodDisruptionBudget").values()
     selectors = [
         deployment["spec"]["selector"]["matchLabels"],
@@ -143,7 +169,7 @@ def test_selectors_find_the_server_and_nothing_else(objects: Objects) -> None:
 def test_ports_volumes_and_accounts_are_there(objects: Objects) -> None:
     server = the_server(objects)
     ports = {port["name"]: port["containerPort"] for port in server["ports"]}
-    (service,) = of_kind(objects, "Service").values()
+    service = of_kind(objects, "Service")["llama-stack"]
     assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert server[probe]["httpGet"] == {"path": "/v1/health", "port": "http"}
@@ -162,11 +188,14 @@ def test_ports_volumes_and_accounts_are_there(objects: Objects) -> None:
 
 
 def test_the_server_is_told_everything_that_its_run_yaml_asks_for(objects: Objects) -> None:
-    (config,) = of_kind(objects, "ConfigMap").values()
-    asked = set(re.findall(r"\$\{env\.([^}]*)\}", config["data"]["run.yaml"]))
-    # A variable with a default would hide that it is missing.
-    assert asked <= {entry["name"] for entry in the_server(objects)["env"]}
+    variables = dict(VARIABLE.findall(run_text(objects)))
+    asked = {name for name, default in variables.items() if not default}
+    told = {entry["name"] for entry in the_server(objects)["env"]}
+    assert asked - told == {"POSTGRES_PASSWORD"} - told
     assert "NVIDIA_API_KEY" in asked
+    # All of the database, or nothing.
+    database = {name for name in variables if name.startswith("POSTGRES_")} - {"POSTGRES_PORT"}
+    assert ("STORE" in told) == (database <= told) == bool(database & told)
 
 
 def test_every_secret_is_made_by_somebody(objects: Objects) -> None:
@@ -198,20 +227,12 @@ def test_nims_have_their_cache_and_their_policy(objects: Objects) -> None:
             assert (described["kind"], described["name"]) == ("Service", name)
 
 
-def substituted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: substituted(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [substituted(item) for item in value]
-    return re.sub(r"\$\{env\.\w+\}", "x", value) if isinstance(value, str) else value
-
-
 def test_the_provider_s_configuration_is_taken_and_leads_to_the_nims(objects: Objects) -> None:
     run = run_config(objects)
     (entry,) = run["providers"]["inference"]
     assert entry["provider_type"] == "remote::nvidia"
     assert entry["module"] == "llama_stack_provider_nvidia"
-    config = substituted(entry["config"])
+    config = entry["config"]
     NVIDIAConfig.model_validate(config)
     graphs = of_kind(objects, "DynamoGraphDeployment")
     inside = {f"{name}-frontend": 8000 for name in graphs}
@@ -254,7 +275,7 @@ def test_pods_have_no_rights(objects: Objects) -> None:
 
 
 def test_a_replica_that_goes_has_time_for_its_streams(objects: Objects) -> None:
-    (deployment,) = of_kind(objects, "Deployment").values()
+    deployment = of_kind(objects, "Deployment")["llama-stack"]
     spec = deployment["spec"]["template"]["spec"]
     _, pause = the_server(objects)["lifecycle"]["preStop"]["exec"]["command"]
     grace = spec["terminationGracePeriodSeconds"]
@@ -264,17 +285,34 @@ def test_a_replica_that_goes_has_time_for_its_streams(objects: Objects) -> None:
     assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
-def test_the_run_yamls_differ_only_in_what_they_are_for() -> None:
-    def load(folder: str) -> dict[str, Any]:
-        loaded: dict[str, Any] = yaml.safe_load((KUBERNETES / folder / "run.yaml").read_text())
-        return loaded
+def test_there_is_one_run_yaml() -> None:
+    found = [*(ROOT / "deploy").rglob("run*.yaml")]
+    assert {path.resolve() for path in found} == {KUBERNETES / "base" / "run.yaml"}
+    assert [path for path in found if not path.is_symlink()] == [KUBERNETES / "base" / "run.yaml"]
 
-    base, postgres, dynamo = load("base"), load("components/postgres"), load("overlays/dynamo")
-    assert {k for k in base if base[k] != postgres.get(k)} == {"storage"}
-    assert base["storage"]["stores"] == postgres["storage"]["stores"]
-    assert {k for k in base if base[k] != dynamo.get(k)} == {"providers"}
-    (ours,), (theirs,) = base["providers"]["inference"], dynamo["providers"]["inference"]
-    assert ours["config"]["endpoints"][1:] == theirs["config"]["endpoints"][1:]
+
+def test_the_policy_lets_the_server_out_to_what_its_variables_name(objects: Objects) -> None:
+    policy = of_kind(objects, "NetworkPolicy")["llama-stack"]
+    rules = policy["spec"]["egress"]
+    blocks = {block["cidr"] for rule in rules for block in everywhere(rule, "ipBlock")}
+    # NodeLocal DNSCache, and the catalogue over IPv4 and IPv6.
+    assert {"169.254.20.10/32", "0.0.0.0/0", "::/0"} <= blocks
+    named = {entry["name"] for entry in the_server(objects)["env"]}
+    ports = {port["port"] for rule in rules for port in rule["ports"]}
+    assert (5432 in ports) == ("POSTGRES_HOST" in named)
+    collectors = [
+        rule
+        for rule in rules
+        for selector in everywhere(rule["to"], "podSelector")
+        if selector.get("matchLabels") == {"app.kubernetes.io/name": "otel-collector"}
+    ]
+    assert bool(collectors) == ("OTEL_EXPORTER_OTLP_ENDPOINT" in named)
+
+
+def test_the_prometheus_rule_holds_the_rules(objects: Objects) -> None:
+    assert deploy_files.PROMETHEUS_RULE.read_text() == deploy_files.prometheus_rule()
+    for rule in of_kind(objects, "PrometheusRule").values():
+        assert rule["spec"] == yaml.safe_load(deploy_files.RULES.read_text())
 
 
 def test_the_page_names_every_overlay_and_the_operator_s_release() -> None:
@@ -285,15 +323,28 @@ def test_the_page_names_every_overlay_and_the_operator_s_release() -> None:
     assert f"release {release}" in PAGE
 
 
+def test_the_page_names_every_alert() -> None:
+    groups = yaml.safe_load(deploy_files.RULES.read_text())["groups"]
+    alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
+    part = PAGE[PAGE.index("## Monitoring") :]
+    assert set(re.findall(r"^\| `([A-Z]\w+)` \|", part, re.MULTILINE)) == alerts
+
+
+def test_the_page_names_the_variables_of_run_yaml() -> None:
+    text = (KUBERNETES / "base" / "run.yaml").read_text()
+    optional = {name for name, default in VARIABLE.findall(text) if default}
+    assert {name for name in optional if f"`{name}`" not in PAGE} == set()
+
+
 def test_the_image_of_the_manifests_is_what_the_containerfile_builds(objects: Objects) -> None:
     images = {
         container["image"] for pod in pods(objects) for container in pod["spec"]["containers"]
     }
-    (image,) = images
+    (image,) = (image for image in images if "llama-stack-nvidia" in image)
     slug = image.rpartition(":")[2]
     assert (ROOT / "constraints" / f"{slug}.txt").exists()
     arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", CONTAINERFILE, re.MULTILINE))
-    assert arguments["STACK"] in env.pinned()
+    assert arguments["STACK"] in venvs.pinned()
     tested = {run.stack: set() for run in matrix.runs()}
     for run in matrix.runs():
         tested[run.stack].add(str(run.python))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import env
+from scripts import venvs
 from scripts.interpreters import Interpreter, Version
 from scripts.phases import PhaseError, Phases, hint
 
@@ -38,15 +38,16 @@ def constraints(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _no_pip_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"index-url": "https://m.example/simple"}
-    monkeypatch.setattr(env, "pip_config", lambda python, environ: settings)
+    monkeypatch.setattr(venvs, "pip_config", lambda python, environ: settings)
 
 
 def test_uv_installs_at_the_pins(constraints: Path, tmp_path: Path) -> None:
     phases = RecordedPhases(tmp_path / "log")
-    env.install(Path("venv/bin/python"), constraints, "llama-stack,dev", phases, {"A": "1"})
+    venvs.install(Path("venv/bin/python"), constraints, "llama-stack,dev", phases, {"A": "1"})
     (fetch, _), (install, environ) = phases.commands
     assert fetch[-1] == "uv==9.9"
-    assert f"{env.ROOT}[llama-stack,dev]" in install
+    assert f"{venvs.ROOT}[llama-stack,dev]" in install
+    assert str(venvs.ROOT / "nim_emulator") in install
     assert install[install.index("--constraints") + 1] == str(constraints)
     assert install[install.index("--build-constraints") + 1] == str(constraints)
     assert environ == {"A": "1", "UV_DEFAULT_INDEX": "https://m.example/simple"}
@@ -55,7 +56,7 @@ def test_uv_installs_at_the_pins(constraints: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("failing", ["uv==9.9", "uv"])
 def test_pip_installs_where_uv_cannot(constraints: Path, tmp_path: Path, failing: str) -> None:
     phases = RecordedPhases(tmp_path / "log", failing)
-    env.install(Path("venv/bin/python"), constraints, "llama-stack,dev", phases, {})
+    venvs.install(Path("venv/bin/python"), constraints, "llama-stack,dev", phases, {})
     command, environ = phases.commands[-1]
     assert command[1:4] == ["-m", "pip", "install"]
     assert command[command.index("--constraint") + 1] == str(constraints)
@@ -73,50 +74,56 @@ def test_an_environment_is_made_once_and_anew_when_its_inputs_change(
         python.write_text("")
         made.append(python)
 
-    monkeypatch.setattr(env, "ROOT", tmp_path)
-    monkeypatch.setattr(env, "install", install)
+    monkeypatch.setattr(venvs, "ROOT", tmp_path)
+    monkeypatch.setattr(venvs, "install", install)
     pins = tmp_path / "constraints" / "llama-stack-0.2.12.txt"
     pins.parent.mkdir()
     pins.write_text("uv==1\n")
     project = tmp_path / "pyproject.toml"
     project.write_text("[project]\n")
+    emulator = tmp_path / "nim_emulator" / "pyproject.toml"
+    emulator.parent.mkdir()
+    emulator.write_text("[project]\n")
     (tmp_path / ".venvs" / "llama-stack-0.2.12").mkdir(parents=True)
 
-    inside = env.make("0.2.12", PYTHON, {}, RecordedPhases)
-    assert inside == env.venv_python(tmp_path / ".venvs" / "llama-stack-0.2.12")
+    inside = venvs.make("0.2.12", PYTHON, {}, RecordedPhases)
+    assert inside == venvs.venv_python(tmp_path / ".venvs" / "llama-stack-0.2.12")
     for change, count in [
         (lambda: None, 1),
         (lambda: pins.write_text("uv==2\n"), 2),
         (lambda: project.write_text("[project]\nname = 'x'\n"), 3),
-        (inside.unlink, 4),
-        (lambda: None, 4),
+        (lambda: emulator.write_text("[project]\nname = 'y'\n"), 4),
+        (inside.unlink, 5),
+        (lambda: None, 5),
     ]:
         change()
-        env.make("0.2.12", PYTHON, {}, RecordedPhases)
+        venvs.make("0.2.12", PYTHON, {}, RecordedPhases)
         assert len(made) == count
 
 
 def test_the_python_is_part_of_the_fingerprint() -> None:
     other = Interpreter("python3", Version(3, 12))
-    assert env.fingerprint(PYTHON, b"a") == env.fingerprint(PYTHON, b"a")
-    assert env.fingerprint(PYTHON, b"a") != env.fingerprint(other, b"a")
-    assert env.fingerprint(PYTHON, b"a", b"b") != env.fingerprint(PYTHON, b"ab")
+    assert venvs.fingerprint(PYTHON, b"a") == venvs.fingerprint(PYTHON, b"a")
+    assert venvs.fingerprint(PYTHON, b"a") != venvs.fingerprint(other, b"a")
+    assert venvs.fingerprint(PYTHON, b"a", b"b") != venvs.fingerprint(PYTHON, b"ab")
 
 
 def test_a_release_without_pins_is_refused() -> None:
-    with pytest.raises(env.EnvError, match=r"no pins for Llama Stack 9\.9; there are for 0\.2\.12"):
-        env.make("9.9", PYTHON, {})
+    with pytest.raises(
+        venvs.EnvError, match=r"no pins for Llama Stack 9\.9; there are for 0\.2\.12"
+    ):
+        venvs.make("9.9", PYTHON, {})
 
 
 def test_a_missing_pin_is_an_error() -> None:
-    assert env.pin("a==1\nuv==2\n", "uv") == "uv==2"
-    with pytest.raises(env.EnvError, match="pins no uv"):
-        env.pin("uvicorn==2\nmy-uv==3\n", "uv")
+    assert venvs.pin("a==1\nuv==2\n", "uv") == "uv==2"
+    with pytest.raises(venvs.EnvError, match="pins no uv"):
+        venvs.pin("uvicorn==2\nmy-uv==3\n", "uv")
 
 
 def test_an_active_environment() -> None:
     before = {"PATH": "/usr/bin", "PYTHONHOME": "x", "PYTHONDONTWRITEBYTECODE": "1", "A": "1"}
-    environ = env.activated(Path("v/bin/python"), before)
+    environ = venvs.activated(Path("v/bin/python"), before)
     assert environ == {"PATH": f"v/bin{os.pathsep}/usr/bin", "VIRTUAL_ENV": "v", "A": "1"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import interpreters
+from scripts import interpreters, venvs
 from scripts.interpreters import Interpreter, NoInterpreterError, Version
 
 
@@ -20,9 +20,9 @@ def at(version: str) -> Interpreter:
     [
         ((3, 9), "0.2.12"),
         ((3, 11), "0.2.12"),
-        ((3, 12), "0.2.24"),
-        ((3, 13), "0.2.24"),
-        ((3, 14), "0.2.24"),
+        ((3, 12), "0.7.3"),
+        ((3, 13), "0.7.3"),
+        ((3, 14), "0.7.3"),
     ],
 )
 def test_the_release_follows_from_the_python(python: tuple[int, int], stack: str) -> None:
@@ -124,6 +124,42 @@ def test_the_variables_name_release_and_python() -> None:
         Interpreter(sys.executable, here),
     )
     assert interpreters.choose({"STACK": "0.2.12"})[0] == "0.2.12"
+
+
+def test_the_default_is_the_newest_release_that_any_python_here_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    newer = Interpreter("python3.12", Version(3, 12))
+    monkeypatch.setattr(sys, "version_info", (3, 11, 7))
+    monkeypatch.setattr(interpreters, "candidates", lambda versions, root: [newer.path])
+    monkeypatch.setattr(interpreters, "probe", lambda path: newer.version)
+    notes: list[str] = []
+    assert interpreters.choose({}, notes.append) == ("0.7.3", newer)
+    assert notes == []
+
+
+@pytest.mark.parametrize("variables", [{}, {"PYTHON": "mine"}])
+def test_one_line_says_what_a_newer_python_gives(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 11, 7))
+    monkeypatch.setattr(interpreters, "candidates", lambda versions, root: [])
+    monkeypatch.setattr(interpreters, "probe", lambda path: Version(3, 11))
+    notes: list[str] = []
+    stack, python = interpreters.choose(variables, notes.append)
+    assert (stack, python.version) == ("0.2.12", (3, 11))
+    (note,) = notes
+    assert note.count("\n") == 1
+    assert "With Python 3.12 or later it would be 0.7.3" in note
+    notes.clear()
+    interpreters.choose({**variables, "STACK": "0.2.12"}, notes.append)
+    assert notes == []
+
+
+def test_the_newest_release_has_pins() -> None:
+    """And no later one under the same name has any."""
+    named = [stack for stack in venvs.pinned() if not stack.startswith("ogx-")]
+    assert named[-1] == interpreters.NEWEST_STACK
 
 
 def test_a_named_python_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

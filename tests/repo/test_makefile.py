@@ -57,7 +57,9 @@ def test_help_lists_every_target_and_is_the_default(
 
 
 def test_every_target_is_phony(root: Path, targets: set[str]) -> None:
-    phony = re.search(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(), re.MULTILINE)
+    # The Makefile works the list out: what make knows of it counts.
+    known = run_make(root, "--print-data-base", "--question", "help", LC_ALL="C").stdout
+    phony = re.search(r"^\.PHONY: (.*)$", known, re.MULTILINE)
     assert phony is not None
     assert set(phony.group(1).split()) == targets
 

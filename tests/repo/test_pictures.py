@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts import pictures
-from scripts.demo_steps import STEPS
+from scripts.demo_openai import STEPS
 
 
 def words(svg: str) -> list[str]:
@@ -15,7 +15,8 @@ def words(svg: str) -> list[str]:
     return re.sub(r"\d+(\.\d+)? (ms|s)\b|\d+ tokens/s", "", " ".join(pictures.text_of(svg))).split()
 
 
-def test_doctor_shows_what_it_prints() -> None:
+def test_doctor_shows_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "ROUNDS", 1)
     kept = (pictures.FOLDER / "doctor.svg").read_text()
     assert words(pictures.doctor(os.environ)) == words(kept)
     assert "all well" in " ".join(words(kept))
@@ -32,6 +33,12 @@ def test_demo_shows_every_request() -> None:
 def test_a_picture_fetches_nothing(name: str) -> None:
     found = re.findall(r"https?://[\w.]+", (pictures.FOLDER / f"{name}.svg").read_text())
     assert set(found) <= {"http://www.w3.org", "http://127.0.0.1"}
+
+
+def test_of_some_runs_the_quickest_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = iter(["a 90 ms\nb 0.30 s", "a 80 ms\nb 0.20 s", "a 1.5 s\nb 10 ms"])
+    monkeypatch.setattr(pictures, "printed", lambda command, environ: next(outputs))
+    assert pictures.quickest(["x"], {}) == "a 80 ms\nb 0.20 s"
 
 
 def test_a_spinner_is_left_out(tmp_path: Path) -> None:

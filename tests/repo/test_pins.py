@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import env, lock, releases
+from scripts import lock, releases, venvs
 from scripts.interpreters import Interpreter, Version
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [env.constraints_path(stack) for stack in env.pinned()]
+FILES = [venvs.constraints_path(stack) for stack in venvs.pinned()]
 EXACT = re.compile(r"[a-z0-9][a-z0-9-]*==[0-9][0-9A-Za-z.]*")
 
 
@@ -52,7 +52,7 @@ def test_the_stack_the_tools_and_the_package_s_needs_are_pinned(path: Path) -> N
         "typer",
         "rich",
     }
-    assert needed | set(env.TOOLS) | {"pytest", "mypy", "ruff", "jsonschema"} <= set(found)
+    assert needed | set(venvs.TOOLS) | {"pytest", "mypy", "ruff", "jsonschema"} <= set(found)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from llama_stack_provider_nvidia.emulator import FAULTS
 from llama_stack_provider_nvidia.nim.transport.retry import RETRIED_STATUSES
+from nim_emulator import FAULTS
 from scripts import reliability_report as report
 from scripts import reliability_text as text
 from tests.load import judged

@@ -1,4 +1,4 @@
-"""What is published names no place on the machine it was written on, and no package index."""
+"""Published text names no place on the machine it was written on, and no package index."""
 
 import re
 import subprocess

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from llama_stack_client import LlamaStackClient
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.stack_server import ROOT, StackServer
 
 MODEL = "meta/llama-3.1-8b-instruct"

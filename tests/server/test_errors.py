@@ -1,13 +1,14 @@
-"""What a client of a Llama Stack server is told when something is wrong."""
+"""The errors that a client of a Llama Stack server gets."""
 
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from llama_stack_client import APIStatusError, BadRequestError, LlamaStackClient
 
-from llama_stack_provider_nvidia.emulator import EmulatorServer
+from nim_emulator import EmulatorServer
 from scripts.stack_server import StackServer, free_port
 
 from .conftest import GHOST, MODEL
@@ -48,10 +49,6 @@ BAD_CHATS: dict[str, tuple[dict[str, Any], str]] = {
         "json_schema",
     ),
     "a grammar without rules": ({"response_format": {"type": "grammar", "bnf": {}}}, "bnf"),
-    "arguments in the history that are not JSON": (
-        {"messages": [*HELLO, BROKEN_CALL]},
-        "messages[1].tool_calls[0].arguments",
-    ),
     "two tools with one name": ({"tools": [WEATHER_TOOL, WEATHER_TOOL]}, "tools[1].tool_name"),
     "a parameter type that is none": (
         {"tools": [{"tool_name": "t", "parameters": {"x": {"param_type": "wibble"}}}]},
@@ -78,6 +75,22 @@ def test_a_bad_chat_is_refused_before_anything_is_sent(
     request = {"model_id": MODEL, "messages": HELLO, **params, "stream": streamed}
     assert field in refusal(client, "/v1/inference/chat-completion", request, streamed)
     assert nim.requests == []
+
+
+@BOTH
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_a_broken_call_in_the_history_does_not_end_the_conversation(
+    client: LlamaStackClient, nim: EmulatorServer, streamed: bool
+) -> None:
+    result = {"role": "tool", "call_id": "1", "content": "not run"}
+    request = {"model_id": MODEL, "messages": [*HELLO, BROKEN_CALL, result], "stream": streamed}
+    url = f"{str(client.base_url).rstrip('/')}/v1/inference/chat-completion"
+    with httpx.Client(timeout=30, trust_env=False) as http:
+        text = http.post(url, json=request).raise_for_status().text
+    assert '"error"' not in text
+    (sent,) = (request.body for request in nim.requests if request.method == "POST")
+    (call,) = sent["messages"][1]["tool_calls"]
+    assert call["function"]["arguments"] == '{"invalid_json": "{\\"city\\":"}'
 
 
 @BOTH

@@ -1,1 +1,1 @@
-"""What a NIM is, how it is, and what it serves."""
+"""Discovery of a NIM: its dialect, its models and its health."""

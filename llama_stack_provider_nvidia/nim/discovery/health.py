@@ -1,4 +1,4 @@
-"""Whether a NIM is up, and whether it can answer: asked quickly, remembered for a moment."""
+"""Health checks of a NIM, cached for two seconds."""
 
 import asyncio
 import time
@@ -34,15 +34,15 @@ class Health:
 
 
 class HealthCheck:
-    """Asks one endpoint how it is."""
+    """Checks the health of one endpoint."""
 
     def __init__(self, url: str, *, is_hosted: bool, get: Get) -> None:
-        """Nothing is asked yet.
+        """Bind the check to an endpoint.
 
         Args:
             url: Address of the endpoint.
             is_hosted: NVIDIA's catalogue has no health routes.
-            get: Gets a path below the endpoint within so many seconds; gives an
+            get: Gets a path below the endpoint within so many seconds; returns an
                 ``httpx.Response`` or raises a ``NIMError``.
         """
         self._url = url
@@ -51,7 +51,7 @@ class HealthCheck:
         self._known: tuple[float, Health] | None = None
 
     async def health(self, seconds: float = QUICK_SECONDS) -> Health:
-        """Give how the NIM is, from memory if it was asked in the last two seconds.
+        """Return the health of the NIM, from the cache if it was asked in the last two seconds.
 
         Args:
             seconds: How long it may take to answer.
@@ -89,7 +89,7 @@ class HealthCheck:
 
 
 def _failed(error: errors.NIMError) -> Health:
-    """Tell a NIM that answers with an error from one that does not answer."""
+    """Return the health of a NIM that answers with an error, or does not answer."""
     silent = isinstance(error, errors.NIMConnectionError | errors.NIMTimeoutError)
     return Health(not silent, False, str(error))
 

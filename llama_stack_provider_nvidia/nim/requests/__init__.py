@@ -1,1 +1,1 @@
-"""How a request is written: where each field goes, what a model can do."""
+"""Requests: field mapping, reasoning, hosted rules, grammars and images."""

@@ -1,9 +1,12 @@
-"""Images in chat messages: what a NIM takes, and fetching them for one without internet."""
+"""Images in requests: validation of data URLs, and downloads for a NIM without internet access."""
 
 import asyncio
 import base64
+import dataclasses
 import re
 import ssl
+import weakref
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +14,13 @@ from typing import Any
 import httpx
 
 from ..errors import InvalidRequestError, invalid
-from .public_web import NotPublicError, Resolver, open_client, resolve
+from .ssrf_guard import NotPublicError, Resolver, open_client, resolve
 
 _MAX_REDIRECTS = 3
 _MAX_DOWNLOADS = 4
-_IDENTITY = {
+_MAX_REQUESTS = 8
+"""Requests of this server whose images are downloaded at a time; others wait."""
+_HEADERS = {
     "Accept": "image/*",
     # A small compressed body can hold a large image of nothing.
     "Accept-Encoding": "identity",
@@ -32,193 +37,302 @@ _SIGNATURES = (
 )
 
 
-HOSTED_INLINE = 180_000
-"""Characters of base64 in one image on NVIDIA's API catalogue, where a model states no other limit
-(client code and schemas, 2024)."""
+@dataclass(frozen=True)
+class DownloadLimits:
+    """Limits of the downloads of one request.
+
+    Attributes:
+        image_bytes: Size of the largest image.
+        request_bytes: Size of all images of the request, each as often as it occurs.
+        seconds: Time for all of them, waiting included.
+        allow_private: Hosts of private networks may be asked too: for a closed network whose
+            users may reach all of it anyway.
+    """
+
+    image_bytes: int = 20 * 1024 * 1024
+    request_bytes: int = 64 * 1024 * 1024
+    seconds: float = 30.0
+    allow_private: bool = False
 
 
 def image_type(head: bytes) -> str | None:
-    """Tell the media type of an image that vision models read, by its first bytes."""
+    """Return the media type of an image that vision models read, by its first bytes."""
     return next((kind for signature, kind in _SIGNATURES if signature.match(head)), None)
 
 
-def check_images(
-    messages: Sequence[Any], *, most: int | None = None, inline: int | None = None
-) -> None:
-    """Find images that a NIM would refuse, before they are sent.
-
-    Args:
-        messages: OpenAI chat messages, as dicts.
-        most: Images that the model takes in a request; None for no limit that is known.
-        inline: Characters of base64 that it takes in one data URL; None likewise.
+def validate_images(messages: Sequence[Any]) -> None:
+    """Validate the images of OpenAI chat messages.
 
     Raises:
-        InvalidRequestError: There are too many images, one is too large, or a data URL is not
-            one of an image. Its ``field`` says which.
+        InvalidRequestError: A data URL is not one of an image; ``field`` says which.
     """
-    for number, (i, j, url) in enumerate(_images(messages), 1):
-        field = _field(i, j)
-        if most is not None and number > most:
-            raise invalid(
-                field,
-                f"this is image number {number}, and the model takes {most} in a "
-                "request: leave images of earlier turns out, or choose another model",
-            )
-        if not isinstance(url, str) or not url:
-            raise invalid(field, "must hold an address or a data URL under `url`")
-        if url[:5].lower() == "data:":
-            _check_data_url(url, field, inline)
+    for i, j, url in _images(messages):
+        validate_image(url, _field(i, j))
 
 
-def _check_data_url(url: str, field: str, inline: int | None) -> None:
+def validate_image(url: Any, field: str) -> None:
+    """Validate the URL of one image.
+
+    Args:
+        url: An address, or a data URL.
+        field: What the caller calls it.
+
+    Raises:
+        InvalidRequestError: It is neither; a data URL must hold an image as base64.
+    """
+    if not isinstance(url, str) or not url:
+        raise invalid(
+            field, "must hold an address or a data URL under `url`", code="invalid_image_url"
+        )
+    if not is_data_url(url):
+        return
     head = _DATA_URL.match(url)
     if head is None:
-        raise invalid(field, "is no data URL: it must begin data:image/<type>;base64,")
-    if not re.fullmatch(r"image/[\w.+-]+", head[1].strip()):
-        kind = f"{head[1][:60]!r}" if head[1] else "no type"
-        raise invalid(field, f"a data URL of an image must begin data:image/<type>, and has {kind}")
-    if not head[2].lower().endswith(";base64"):
-        raise invalid(field, "must hold its data as base64: data:image/<type>;base64,...")
-    size = len(url) - head.end()
-    if inline is not None and size > inline:
         raise invalid(
             field,
-            f"the image has {size:,} characters of base64, and this NIM takes {inline:,}: "
-            "make the image smaller (fewer pixels, or JPEG), or use a NIM of your own, which "
-            "takes larger ones",
+            "is no data URL: it must begin data:image/<type>;base64,",
+            code="invalid_image_url",
         )
-    if not _BASE64.fullmatch(url, head.end()) or size % 4:
-        raise invalid(field, "what follows `base64,` is empty, cut off or no base64")
+    if not re.fullmatch(r"image/[\w.+-]+", head[1].strip()):
+        kind = f"{head[1][:60]!r}" if head[1] else "no type"
+        raise invalid(
+            field,
+            f"a data URL of an image must begin data:image/<type>, and has {kind}",
+            code="invalid_image_url",
+        )
+    if not head[2].lower().endswith(";base64"):
+        raise invalid(
+            field,
+            "must hold its data as base64: data:image/<type>;base64,...",
+            code="invalid_base64_image",
+        )
+    if not _BASE64.fullmatch(url, head.end()) or (len(url) - head.end()) % 4:
+        raise invalid(
+            field,
+            "what follows `base64,` is empty, cut off or no base64",
+            code="invalid_base64_image",
+        )
+
+
+def is_data_url(url: str) -> bool:
+    """Return whether a URL is a data URL."""
+    return url[:5].lower() == "data:"
 
 
 async def inline_images(
     messages: Sequence[Any],
     *,
-    fetch_limit_bytes: int,
-    timeout: float,  # noqa: ASYNC109 (it bounds all downloads together, and names the image)
-    allow_private: bool = False,
+    limits: DownloadLimits | None = None,
     resolver: Resolver = resolve,
     verify: bool | ssl.SSLContext = True,
 ) -> list[Any]:
-    """Fetch the images that messages give by address, and put data URLs in their place.
-
-    Addresses come from whoever sent the request, so only hosts of the public internet are
-    asked, without credentials and without what the environment says about proxies. At most
-    four downloads run at once; an address that occurs again is fetched once.
+    """Download the images that messages give by address, and replace them by data URLs.
 
     Args:
-        messages: OpenAI chat messages, as dicts. They are left as they are.
-        fetch_limit_bytes: Size of the largest image.
-        timeout: Seconds for all downloads together.
-        allow_private: Ask hosts of private networks too. For a closed network whose users may
-            reach all of it anyway.
+        messages: OpenAI chat messages, as dicts. They are not changed.
+        limits: Limits of the downloads.
         resolver: Finds the addresses of hosts.
         verify: Whether, or by what, the certificates of servers are checked.
 
     Returns:
-        The messages; those with images that were fetched are new.
+        The messages; those with images that were downloaded are new.
 
     Raises:
-        InvalidRequestError: An address is not allowed, or does not give an image in time. Its
-            ``field`` says which.
+        InvalidRequestError: As from ``download_images``.
     """
+    wanted = [(url, _field(i, j)) for i, j, url in _images(messages)]
+    downloaded = await download_images(wanted, limits=limits, resolver=resolver, verify=verify)
+    return [_with(downloaded, message) for message in messages]
+
+
+async def download_images(
+    images: Sequence[tuple[Any, str]],
+    *,
+    limits: DownloadLimits | None = None,
+    resolver: Resolver = resolve,
+    verify: bool | ssl.SSLContext = True,
+) -> dict[str, str]:
+    """Download images by their addresses.
+
+    Addresses come from whoever sent the request, so only hosts of the public internet are
+    asked, without credentials and without the environment's proxies. Four images of a request
+    are downloaded at a time, and those of eight requests; an address that occurs again is
+    downloaded once.
+
+    Args:
+        images: The URL of each image, and what the caller calls it. Data URLs are left out.
+        limits: Limits of the downloads.
+        resolver: Finds the addresses of hosts.
+        verify: Whether, or by what, the certificates of servers are checked.
+
+    Returns:
+        Data URLs by address.
+
+    Raises:
+        InvalidRequestError: An address is not allowed, does not give an image in time, or the
+            images are too large. ``field`` says which.
+    """
+    limits = limits or DownloadLimits()
     wanted: dict[str, str] = {}
-    for i, j, url in _images(messages):
+    for url, field in images:
         if not isinstance(url, str):
-            raise invalid(_field(i, j), "must hold an address or a data URL under `url`")
-        if url[:5].lower() != "data:":
-            wanted.setdefault(url, _field(i, j))
+            raise invalid(
+                field, "must hold an address or a data URL under `url`", code="invalid_image_url"
+            )
+        if not is_data_url(url):
+            wanted.setdefault(url, field)
     if not wanted:
-        return list(messages)
+        return {}
     for url, field in wanted.items():
-        _checked(url, field)
-    deadline = asyncio.get_running_loop().time() + timeout
-    slots = asyncio.Semaphore(_MAX_DOWNLOADS)
-    async with open_client(allow_private=allow_private, resolver=resolver, verify=verify) as client:
-        fetch = _Fetch(client, slots, deadline, fetch_limit_bytes, timeout)
-        tasks = [asyncio.create_task(fetch(url, field)) for url, field in wanted.items()]
-        try:
-            fetched = dict(zip(wanted, await asyncio.gather(*tasks), strict=True))
-        finally:
-            # One that failed ends the request, so the others are not needed.
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-    return [_with(fetched, message) for message in messages]
+        _parse(url, field)
+    deadline = asyncio.get_running_loop().time() + limits.seconds
+    try:
+        async with asyncio.timeout_at(deadline):
+            await _request_slots().acquire()
+    except TimeoutError as error:
+        raise _late(next(iter(wanted.values())), limits) from error
+    try:
+        async with open_client(
+            allow_private=limits.allow_private, resolver=resolver, verify=verify
+        ) as client:
+            occurrences = Counter(url for url, _ in images)
+            download = _Download(client, deadline, limits, occurrences)
+            tasks = [asyncio.create_task(download(url, field)) for url, field in wanted.items()]
+            try:
+                return dict(zip(wanted, await asyncio.gather(*tasks), strict=True))
+            finally:
+                # One that failed ends the request, so the others are not needed.
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        _request_slots().release()
 
 
-@dataclass(frozen=True)
-class _Fetch:
-    """Downloads one image, within what all of them share."""
+_slots: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _request_slots() -> asyncio.Semaphore:
+    """Return the semaphore of the running loop: one cannot be shared between loops."""
+    return _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_MAX_REQUESTS))
+
+
+def _late(field: str, limits: DownloadLimits) -> InvalidRequestError:
+    return invalid(field, f"the image did not arrive within {limits.seconds:g} s: send it as data")
+
+
+@dataclass
+class _Download:
+    """Downloads the images of one request, within its limits."""
 
     client: httpx.AsyncClient
-    slots: asyncio.Semaphore
     deadline: float
-    limit: int
-    timeout: float
+    limits: DownloadLimits
+    occurrences: Mapping[str, int]
+    slots: asyncio.Semaphore = dataclasses.field(
+        default_factory=lambda: asyncio.Semaphore(_MAX_DOWNLOADS)
+    )
+    received: int = 0
 
     async def __call__(self, url: str, field: str) -> str:
         try:
             async with asyncio.timeout_at(self.deadline), self.slots:
                 kind, data = await self._follow(url, field)
         except TimeoutError as error:
-            raise invalid(
-                field, f"the image did not arrive within {self.timeout:g} s: send it as data"
-            ) from error
+            raise _late(field, self.limits) from error
         except NotPublicError as error:
-            raise invalid(field, f"{error}: send the image as data") from error
+            raise invalid(
+                field, f"{error}: send the image as data", code="failed_to_download_image"
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             said = str(error) or type(error).__name__
             raise invalid(
-                field, f"the image cannot be fetched: {said}: check the address, or send it as data"
+                field,
+                f"the image cannot be fetched: {said}: check the address, or send it as data",
+                code="failed_to_download_image",
             ) from error
         return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
     async def _follow(self, url: str, field: str) -> tuple[str, bytes]:
-        address = _checked(url, field)
+        address = _parse(url, field)
         for _ in range(_MAX_REDIRECTS + 1):
-            request = httpx.Request("GET", address, headers=_IDENTITY)
+            request = httpx.Request("GET", address, headers=_HEADERS)
             # The deadline bounds every step; the client's own limits would only hide it.
             request.extensions["timeout"] = httpx.Timeout(None).as_dict()
             response = await self.client.send(request, stream=True)
             try:
                 if not response.has_redirect_location:
-                    return await self._read(response, field)
-                # Each hop is checked as the first address was.
-                address = _checked(str(address.join(response.headers["location"])), field)
+                    return await self._read(response, field, self.occurrences[url])
+                # Each hop is validated as the first address was.
+                address = _parse(str(address.join(response.headers["location"])), field)
             finally:
                 await response.aclose()
-        raise invalid(field, f"the address redirects more than {_MAX_REDIRECTS} times")
+        raise invalid(
+            field,
+            f"the address redirects more than {_MAX_REDIRECTS} times",
+            code="failed_to_download_image",
+        )
 
-    async def _read(self, response: httpx.Response, field: str) -> tuple[str, bytes]:
+    async def _read(
+        self, response: httpx.Response, field: str, occurrences: int
+    ) -> tuple[str, bytes]:
         if response.status_code != 200:
-            raise invalid(field, f"its server answered {response.status_code}, not with an image")
+            raise invalid(
+                field,
+                f"its server answered {response.status_code}, not with an image",
+                code="failed_to_download_image",
+            )
         said = response.headers.get("content-type", "")
         if not said.lower().startswith("image/"):
-            raise invalid(field, f"is no image: its server says it is {said[:60] or 'of no type'}")
+            raise invalid(
+                field,
+                f"is no image: its server says it is {said[:60] or 'of no type'}",
+                code="failed_to_download_image",
+            )
         if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise invalid(field, "its server sends the image compressed, although not asked to")
+            raise invalid(
+                field,
+                "its server sends the image compressed, although not asked to",
+                code="failed_to_download_image",
+            )
         length = response.headers.get("content-length", "")
-        if length.isdigit() and int(length) > self.limit:
+        if length.isdigit() and int(length) > self.limits.image_bytes:
             raise self._too_large(field)
         data = bytearray()
         async for piece in response.aiter_raw():
             data += piece
-            if len(data) > self.limit:
+            self.received += len(piece) * occurrences
+            if len(data) > self.limits.image_bytes:
                 raise self._too_large(field)
+            if self.received > self.limits.request_bytes:
+                raise invalid(
+                    field,
+                    f"the images of the request are larger than {self.limits.request_bytes:,} "
+                    "bytes in all: send fewer, or smaller ones",
+                    code="failed_to_download_image",
+                )
         kind = image_type(bytes(data[:16]))
         if kind is None:
-            raise invalid(field, "is no PNG, JPEG, GIF, WebP or BMP, whatever its server says")
+            raise invalid(
+                field,
+                "is no PNG, JPEG, GIF, WebP or BMP, whatever its server says",
+                code="failed_to_download_image",
+            )
         return kind, bytes(data)
 
     def _too_large(self, field: str) -> InvalidRequestError:
         return invalid(
-            field, f"the image is larger than {self.limit:,} bytes: make it smaller before sending"
+            field,
+            f"the image is larger than {self.limits.image_bytes:,} bytes: make it smaller before "
+            "sending",
+            code="failed_to_download_image",
         )
 
 
-def _checked(url: str, field: str) -> httpx.URL:
-    """Read an address and see that it may be asked.
+def _parse(url: str, field: str) -> httpx.URL:
+    """Parse and validate an address.
 
     Raises:
         InvalidRequestError: Its scheme is not HTTP's, it names no host, or has credentials.
@@ -226,22 +340,29 @@ def _checked(url: str, field: str) -> httpx.URL:
     try:
         address = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise invalid(field, f"the address cannot be read: {error}") from error
+        raise invalid(
+            field, f"the address cannot be read: {error}", code="invalid_image_url"
+        ) from error
     if address.scheme not in ("http", "https"):
         raise invalid(
             field,
             f"images are fetched by http and https only, not by {address.scheme[:20] or 'a path'}: "
             "send the image as data",
+            code="invalid_image_url",
         )
     if not address.host:
-        raise invalid(field, "the address names no host")
+        raise invalid(field, "the address names no host", code="invalid_image_url")
     if address.userinfo:
-        raise invalid(field, "an address with a name and password in it is not used: take them out")
+        raise invalid(
+            field,
+            "an address with a name and password in it is not used: take them out",
+            code="invalid_image_url",
+        )
     return address
 
 
 def _images(messages: Sequence[Any]) -> Iterator[tuple[int, int, Any]]:
-    """Give each image's message, its place among the message's parts, and its address."""
+    """Yield the index of each image's message, its index among the parts, and its URL."""
     for i, message in enumerate(messages):
         content = message.get("content") if isinstance(message, Mapping) else None
         for j, part in enumerate(content if isinstance(content, list | tuple) else ()):
@@ -255,8 +376,8 @@ def _field(i: int, j: int) -> str:
     return f"messages[{i}].content[{j}].image_url"
 
 
-def _with(fetched: Mapping[str, str], message: Any) -> Any:
-    changed = {j: fetched[url] for _, j, url in _images([message]) if url in fetched}
+def _with(downloaded: Mapping[str, str], message: Any) -> Any:
+    changed = {j: downloaded[url] for _, j, url in _images([message]) if url in downloaded}
     if not changed:
         return message
     parts = list(message["content"])

@@ -1,7 +1,6 @@
-"""One setting for thinking, written the way each model family and dialect wants it.
+"""The reasoning setting, written the way each model family and dialect takes it.
 
-Requests here have the form that ``place`` gives them: apply these functions after it. They
-never change the body they are given.
+Apply these functions to a request from ``map_fields``. They never change the body they are given.
 """
 
 import re
@@ -10,27 +9,28 @@ from typing import Any, Literal
 
 from ..dialect import Dialect
 from ..errors import InvalidRequestError, invalid
-from .profiles import (
+from ..json_types import JSONObject
+from ..model_facts.profile import (
     Always,
     Budget,
     Effort,
     Never,
     Profile,
+    ReasoningSwitch,
     SystemText,
     TemplateArgument,
-    ThinkingSwitch,
 )
 
-Setting = Literal["on", "off"] | int
-"""Think, do not, or think for at most so many tokens."""
+ReasoningSetting = Literal["on", "off"] | int
+"""Reason, do not, or reason for at most so many tokens: the setting ``thinking``."""
 
 _WORDS: Mapping[str, Literal["on", "off"]] = {
     **dict.fromkeys(("on", "true", "yes"), "on"),
     **dict.fromkeys(("off", "false", "no"), "off"),
 }
 
-# What else asks a model to think or limits it, by anyone's name for it. A request that holds one
-# of these has decided for itself.
+# What else switches or limits reasoning, by anyone's name for it. A request that holds one of
+# these keeps its own choice.
 _OWN_FIELDS = (
     "reasoning_effort",
     "reasoning",
@@ -55,8 +55,8 @@ _ARGUMENTS = ("chat_template_kwargs", "chat_template_args")
 _SYSTEM = ("system", "developer")
 
 
-def parse_setting(value: object) -> Setting | None:
-    """Read the setting as people write it; empty means unset.
+def parse_reasoning_setting(value: object) -> ReasoningSetting | None:
+    """Parse the setting ``thinking``; an empty value means unset.
 
     YAML reads a bare ``on`` as true, and a substituted variable comes as text.
 
@@ -72,34 +72,32 @@ def parse_setting(value: object) -> Setting | None:
         return int(word)
     raise invalid(
         "thinking",
-        f"is {value!r}: it must be on, off, or the most tokens to think (1 or more; off for none)",
+        f"is {value!r}: it must be on, off, or the maximum of reasoning tokens (1 or more; off "
+        "for none)",
     )
 
 
-def apply_thinking(
-    body: Mapping[str, Any], setting: Setting | None, profile: Profile, dialect: Dialect
-) -> dict[str, Any]:
-    """Have the model think as the setting says.
+def apply_reasoning(
+    body: Mapping[str, Any], setting: ReasoningSetting | None, profile: Profile, dialect: Dialect
+) -> JSONObject:
+    """Return the request with reasoning switched or limited as the setting says.
 
-    A request that says something about thinking itself stays as it is. ``off`` is granted where
-    the model never thinks, and ``on`` where it always does, with nothing to send.
+    A request that sets its reasoning itself is returned as it is. ``off`` needs nothing where
+    the model never reasons, nor does ``on`` where it always does.
 
     Args:
-        body: A chat request as ``place`` writes it for this dialect.
-        setting: As ``parse_setting`` gives it.
+        body: A chat request from ``map_fields`` for this dialect.
+        setting: From ``parse_reasoning_setting``.
         profile: What the model can do.
-        dialect: Who will read the request.
-
-    Returns:
-        A new body.
+        dialect: Who reads the request.
 
     Raises:
-        InvalidRequestError: The model or the dialect has no such switch or limit. The text names
-            both and says what can be done.
+        InvalidRequestError: There is nothing to send that would have the effect: the setting
+            would be ignored silently. The text names the model, the dialect and a way out.
     """
-    if setting is None or _decides_itself(body, profile):
+    if setting is None or _sets_reasoning_itself(body, profile):
         return dict(body)
-    switch = profile.thinking
+    switch = profile.reasoning
     problem = _obstacle(body, setting, switch, dialect)
     if problem or switch is None:
         raise _refusal(problem or "", body, setting, dialect)
@@ -111,9 +109,9 @@ def apply_thinking(
     return written
 
 
-def is_thinking(body: Mapping[str, Any], profile: Profile) -> bool | None:
-    """Tell whether a request has the model think; None where it does not say."""
-    match profile.thinking and profile.thinking.form:
+def is_reasoning_enabled(body: Mapping[str, Any], profile: Profile) -> bool | None:
+    """Return whether a request has the model reason; None where it does not say."""
+    match profile.reasoning and profile.reasoning.form:
         case Always():
             return True
         case Never():
@@ -125,61 +123,67 @@ def is_thinking(body: Mapping[str, Any], profile: Profile) -> bool | None:
             effort = body.get("reasoning_effort")
             return None if effort is None else effort != off
         case SystemText() as text:
-            return _system_says(body, text)
+            return _system_setting(body, text)
     return None
 
 
 def _obstacle(
-    body: Mapping[str, Any], setting: Setting, switch: ThinkingSwitch | None, dialect: Dialect
+    body: Mapping[str, Any],
+    setting: ReasoningSetting,
+    switch: ReasoningSwitch | None,
+    dialect: Dialect,
 ) -> str | None:
-    """Say why a setting cannot be carried out, and the way out; None if it can."""
+    """Return why a setting would have no effect, and the remedy; None if it has one."""
     if "messages" not in body:
         return "a text completion has no chat template that could switch it: send a chat"
     if switch is None:
-        return "how this model is switched is not known: leave `thinking` unset for it"
+        return (
+            "how this model is switched is not known: leave `thinking` unset for it, or say it "
+            "under `model_overrides`"
+        )
     match switch.form:
         case Never() if setting != "off":
-            return "this model does not think: leave `thinking` unset for it, or choose another"
-        case Always(instead=instead) if setting == "off":
-            return f"this model always thinks: {instead}"
+            return "this model does not reason: leave `thinking` unset for it, or choose another"
+        case Always(workaround=workaround) if setting == "off":
+            return f"this model always reasons: {workaround}"
         case TemplateArgument(key=key) if dialect is Dialect.GENERIC:
             return (
                 f"it is switched by `chat_template_kwargs.{key}`, which only NIMs are known to "
                 "take: set `dialect` to what answers there, or send that field yourself"
             )
     if setting != "off" and body.get("tools") and not switch.with_tools:
-        return "this model calls tools only while it does not think: set `thinking` to off"
+        return "this model calls tools only while it does not reason: set `thinking` to off"
     if isinstance(setting, int):
-        return _over_budget(setting, switch.budgets.get(dialect), switch)
+        return _no_budget(switch.budgets.get(dialect), switch)
     return None
 
 
-def _over_budget(tokens: int, budget: Budget | None, switch: ThinkingSwitch) -> str | None:
-    if budget is None:
-        where = ", ".join(switch.budgets)
-        elsewhere = f", or ask a NIM that has one ({where})" if where else ""
-        return (
-            "no such limit is known to hold there: set `thinking` to on or off, send the field "
-            f"of your server for it yourself{elsewhere}"
-        )
-    if budget.most is not None and tokens > budget.most:
-        return f"the limit can be {budget.most} at most: lower it, or set `thinking` to on"
-    return None
+def _no_budget(budget: Budget | None, switch: ReasoningSwitch) -> str | None:
+    if budget is not None:
+        return None
+    where = ", ".join(switch.budgets)
+    elsewhere = f", or ask a NIM that has one ({where})" if where else ""
+    return (
+        "no such limit is known to hold there: set `thinking` to on or off, send the field "
+        f"of your server for it yourself{elsewhere}"
+    )
 
 
 def _refusal(
-    problem: str, body: Mapping[str, Any], setting: Setting, dialect: Dialect
+    problem: str, body: Mapping[str, Any], setting: ReasoningSetting, dialect: Dialect
 ) -> InvalidRequestError:
     return invalid(
         "thinking",
         f"{setting} cannot be had of {body.get('model')} in the dialect {dialect}: {problem}",
+        code="unsupported_field",
     )
 
 
-def _switched(body: Mapping[str, Any], switch: ThinkingSwitch, *, on: bool) -> dict[str, Any]:
+def _switched(body: Mapping[str, Any], switch: ReasoningSwitch, *, on: bool) -> JSONObject:
     match switch.form:
         case SystemText() as text:
-            return {**body, "messages": _begun(body["messages"], text.on if on else text.off)}
+            messages = _with_first_line(body["messages"], text.on if on else text.off)
+            return {**body, "messages": messages}
         case TemplateArgument() as argument:
             value = argument.on if on else argument.off
             return _with(body, f"chat_template_kwargs.{argument.key}", value)
@@ -188,13 +192,13 @@ def _switched(body: Mapping[str, Any], switch: ThinkingSwitch, *, on: bool) -> d
     return dict(body)
 
 
-def _with(body: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+def _with(body: Mapping[str, Any], path: str, value: Any) -> JSONObject:
     top, _, inner = path.partition(".")
     return {**body, top: {**(body.get(top) or {}), inner: value} if inner else value}
 
 
-def _begun(messages: list[Any], line: str) -> list[Any]:
-    """Begin the system message with a line; it must be the first message."""
+def _with_first_line(messages: list[Any], line: str) -> list[Any]:
+    """Prepend a line to the system message, which must be the first message."""
     first = messages[0] if messages else {}
     if first.get("role") not in _SYSTEM:
         return [{"role": "system", "content": line}, *messages]
@@ -206,29 +210,29 @@ def _begun(messages: list[Any], line: str) -> list[Any]:
     return [{**first, "content": content}, *messages[1:]]
 
 
-def _decides_itself(body: Mapping[str, Any], profile: Profile) -> bool:
+def _sets_reasoning_itself(body: Mapping[str, Any], profile: Profile) -> bool:
     arguments = _arguments(body)
     limit = (body.get("nvext") or {}).get("max_thinking_tokens")
     if limit is not None or any(body.get(name) is not None for name in _OWN_FIELDS):
         return True
     if any(arguments.get(name) is not None for name in _OWN_ARGUMENTS):
         return True
-    form = profile.thinking and profile.thinking.form
-    return isinstance(form, SystemText) and _system_says(body, form) is not None
+    form = profile.reasoning and profile.reasoning.form
+    return isinstance(form, SystemText) and _system_setting(body, form) is not None
 
 
-def _arguments(body: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(body: Mapping[str, Any]) -> JSONObject:
     return {key: value for name in _ARGUMENTS for key, value in (body.get(name) or {}).items()}
 
 
-def _system_says(body: Mapping[str, Any], text: SystemText) -> bool | None:
+def _system_setting(body: Mapping[str, Any], text: SystemText) -> bool | None:
     said = "\n".join(_system_texts(body))
-    if _found(text.off, said):
+    if _contains(said, text.off):
         return False
-    return True if _found(text.on, said) else None
+    return True if _contains(said, text.on) else None
 
 
-def _found(words: str, said: str) -> bool:
+def _contains(said: str, words: str) -> bool:
     # As words of their own: "/think" is no part of a path such as "docs/think/index.md".
     return bool(re.search(rf"(?<!\S){re.escape(words)}(?![\w/])", said))
 

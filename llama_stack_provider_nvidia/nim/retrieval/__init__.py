@@ -1,1 +1,1 @@
-"""Embeddings and reranking."""
+"""Embeddings and reranking with any NIM."""

@@ -1,1 +1,1 @@
-"""How requests reach a NIM: clients, turns, tries, time limits, bytes."""
+"""HTTP transport to a NIM: client pool, rate limits, retries, deadlines and response bodies."""

@@ -1,4 +1,4 @@
-"""Many requests at once, but not too many."""
+"""Bounded concurrency for a batch of requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

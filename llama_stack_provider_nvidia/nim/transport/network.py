@@ -1,4 +1,4 @@
-"""The road to a NIM: TLS, proxies, time limits, headers and pool limits, as run.yaml has them.
+"""The ``network:`` settings of run.yaml: TLS, proxy, timeouts, headers, pool.
 
 The keys under ``network:`` are those that the built-in providers of Llama Stack 0.5 and OGX
 take, so that such a block goes on working; what they lack (HTTP/2, a proxy's exceptions that
@@ -6,16 +6,14 @@ really count) is added.
 """
 
 import importlib.util
-import logging
+import os
 import re
 import ssl
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
-
-logger = logging.getLogger(__name__)
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # These are made anew for each request; a fixed one would break it or stand in for a tenant's key.
@@ -32,7 +30,7 @@ class _Strict(BaseModel):
 
 
 def _file(value: object) -> Path:
-    """A path as the user wrote it, to a file that is there."""
+    """Return the path of a file that exists."""
     path = Path(str(value)).expanduser()
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
@@ -44,8 +42,8 @@ class TLSConfig(_Strict):
 
     verify: bool | Path = Field(
         default=True,
-        description="Check the NIM's certificate: true, or the path of a file with the CA "
-        "certificates to trust. false turns the check off, and with it the protection.",
+        description="Verify the NIM's certificate: true, or the path of a file with the CA "
+        "certificates to trust. false turns verification off, and with it the protection.",
     )
     min_version: Literal["TLSv1.2", "TLSv1.3"] | None = Field(
         default=None, description="Oldest version of TLS to use."
@@ -54,10 +52,12 @@ class TLSConfig(_Strict):
         default=None, description="Cipher suites to allow for TLS 1.2, by OpenSSL's names."
     )
     client_cert: Path | None = Field(
-        default=None, description="File of a certificate to show to the NIM (mutual TLS), PEM."
+        default=None,
+        description="PEM file of a client certificate (mutual TLS). It may be renewed "
+        "at any time: files of `tls` are read again when they change.",
     )
     client_key: Path | None = Field(
-        default=None, description="File of the key of `client_cert`, PEM."
+        default=None, description="PEM file of the key of `client_cert`."
     )
 
     @field_validator("verify", mode="before")
@@ -77,11 +77,19 @@ class TLSConfig(_Strict):
         if (self.client_cert is None) != (self.client_key is None):
             raise ValueError("client_cert and client_key go together: set both or none")
         if self.model_fields_set:
-            self.context()  # what cannot be used is found here, not on the road
+            self.context()  # what cannot be used is found here, not while connecting
         return self
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that the context is made of."""
+        found = [self.verify, self.client_cert, self.client_key]
+        if self.verify is True:
+            found.append(Path(os.environ.get("SSL_CERT_FILE", "")))
+        return [path for path in found if isinstance(path, Path) and path.is_file()]
+
     def context(self, extra_ca: Path | None = None) -> ssl.SSLContext:
-        """Make the context for connections.
+        """Return the context for connections.
 
         Args:
             extra_ca: A further file of CA certificates to trust.
@@ -126,7 +134,7 @@ class ProxyConfig(_Strict):
     cacert: Path | None = Field(
         default=None,
         description="File of CA certificates to trust besides `tls.verify`, for a proxy that "
-        "opens TLS connections.",
+        "terminates TLS.",
     )
     no_proxy: list[str] | None = Field(
         default=None,
@@ -155,7 +163,7 @@ class ProxyConfig(_Strict):
         return self
 
     def by_pattern(self) -> dict[str, str | None]:
-        """Map httpx's patterns of addresses to proxies; None means none."""
+        """Return httpx's patterns of addresses with their proxies; None means none."""
         proxies = {"http://": self.http or self.url, "https://": self.https or self.url}
         made: dict[str, str | None] = {
             pattern: proxy.get_secret_value() for pattern, proxy in proxies.items() if proxy
@@ -169,10 +177,10 @@ class TimeoutConfig(_Strict):
     """Time limits of a connection, in seconds."""
 
     connect: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="Takes the place of `connect_timeout`."
+        default=None, gt=0, allow_inf_nan=False, description="Replaces `connect_timeout`."
     )
     read: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="Takes the place of `timeout`."
+        default=None, gt=0, allow_inf_nan=False, description="Replaces `timeout`."
     )
 
 
@@ -180,18 +188,18 @@ class LimitsConfig(_Strict):
     """How many connections one key may have to one NIM."""
 
     max_connections: int | None = Field(
-        default=1000, ge=1, description="At the same time. A request beyond it waits."
+        default=1000, ge=1, description="Most open connections. Further requests wait."
     )
     max_keepalive_connections: int | None = Field(
         default=100,
         ge=0,
-        description="Kept open for the next request. While more are open, busy ones among them, "
-        "one that becomes free is closed: httpcore counts so.",
+        description="Most connections to keep for reuse. A request beyond so many at a time closes "
+        "its connection at the end.",
     )
     keepalive_expiry: float | None = Field(
         default=4,
         ge=0,
-        description="Seconds that an unused connection is kept open. NIMs close theirs after 5.",
+        description="Seconds that an idle connection is kept open. NIMs close theirs after 5.",
     )
 
 
@@ -199,11 +207,11 @@ class NetworkConfig(_Strict):
     """How a NIM is reached."""
 
     tls: TLSConfig = Field(default_factory=TLSConfig, description="Certificates.")
-    proxy: ProxyConfig | None = Field(default=None, description="The proxy to go through.")
+    proxy: ProxyConfig | None = Field(default=None, description="Proxy to use.")
     timeout: float | TimeoutConfig | None = Field(
         default=None,
         description="Seconds, for connecting and for reading, or a block with `connect` and "
-        "`read`. Goes before `timeout` and `connect_timeout`.",
+        "`read`. Overrides `timeout` and `connect_timeout`.",
     )
     headers: dict[str, SecretStr] = Field(
         default_factory=dict,
@@ -212,7 +220,7 @@ class NetworkConfig(_Strict):
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="Connection pool.")
     http2: bool = Field(
         default=False,
-        description="Speak HTTP/2 where the NIM does over TLS. Needs the extra `http2`.",
+        description="Use HTTP/2 if the NIM supports it over TLS. Needs the extra `http2`.",
     )
 
     @field_validator("tls", "limits", "headers", mode="before")
@@ -248,40 +256,12 @@ class NetworkConfig(_Strict):
         return value
 
     def timeouts(self, read: float, connect: float) -> tuple[float, float]:
-        """Give the seconds for reading and for connecting, where these are the defaults."""
+        """Return the seconds for reading and for connecting.
+
+        Args:
+            read: The default for reading.
+            connect: The default for connecting.
+        """
         if isinstance(self.timeout, TimeoutConfig):
             return self.timeout.read or read, self.timeout.connect or connect
         return (read, connect) if self.timeout is None else (self.timeout, self.timeout)
-
-
-class Road:
-    """Makes httpx clients for one network configuration; what is costly is made once."""
-
-    def __init__(self, network: NetworkConfig) -> None:
-        self._network = network
-        self._context: ssl.SSLContext | None = None
-
-    def client(self, timeout: httpx.Timeout, **options: Any) -> httpx.AsyncClient:
-        """Make a client with connections of its own.
-
-        Args:
-            timeout: Of each request, unless it brings another.
-            options: Further arguments of ``httpx.AsyncClient``.
-        """
-        network = self._network
-        proxy = network.proxy
-        if self._context is None:
-            # Reading the CA certificates takes longer than a request.
-            self._context = network.tls.context(proxy.cacert if proxy else None)
-        limits = httpx.Limits(**network.limits.model_dump())
-        common: dict[str, Any] = {"verify": self._context, "limits": limits, "http2": network.http2}
-        mounts = {
-            pattern: httpx.AsyncHTTPTransport(proxy=address, **common) if address else None
-            for pattern, address in (proxy.by_pattern() if proxy else {}).items()
-        }
-        return httpx.AsyncClient(timeout=timeout, mounts=mounts, **common, **options)
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers to add to each request."""
-        return {name: value.get_secret_value() for name, value in self._network.headers.items()}

@@ -1,8 +1,8 @@
-"""Whether a request that failed is sent again, and when: pure decisions.
+"""Retry decisions for failed requests, with their delays.
 
-Only what has brought nothing of an answer is tried again: the connection failed, or the NIM
+A request is retried only when nothing of a response has come: the connection failed, or the NIM
 answered with a status that says "not now". A NIM that takes long is not asked twice, because
-it is still at work on the first.
+it is still at work on the first attempt.
 """
 
 import email.utils
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import httpx
 import openai
 
-from ..failures import is_certificate
+from ..errors.connection_messages import is_certificate
 
 # 529 is Dynamo's "overloaded".
 RETRIED_STATUSES = frozenset({408, 429, 502, 503, 504, 529})
@@ -26,23 +26,31 @@ _LEAST_AFTER_429 = 1.0
 _JITTER = 0.25
 
 
+_FINAL = (
+    httpx.DecodingError,
+    httpx.LocalProtocolError,
+    httpx.TooManyRedirects,
+    httpx.UnsupportedProtocol,
+)
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and for how long a request is tried.
+    """How often and for how long a request is attempted.
 
     Attributes:
-        tries: Further tries after the first.
-        seconds: Longest time between the first try and the start of the last one.
+        retries: Further attempts after the first.
+        seconds: Longest time between the first attempt and the start of the last one.
     """
 
-    tries: int = 2
+    retries: int = 2
     seconds: float = 60.0
 
 
 def may_retry(error: openai.APIError) -> bool:
-    """Tell whether a failed request may be sent again.
+    """Return whether a failed request may be sent again.
 
-    ``x-should-retry`` of the answer decides where it is there, as in the openai SDK.
+    ``x-should-retry`` of the response decides where it is there, as in the openai SDK.
     """
     if isinstance(error, openai.APIStatusError):
         said = error.response.headers.get("x-should-retry", "").lower()
@@ -52,22 +60,25 @@ def may_retry(error: openai.APIError) -> bool:
             return False
         return error.status_code in RETRIED_STATUSES
     if isinstance(error, openai.APITimeoutError):
-        # A full pool is no better for one more in the queue; a slow answer is still under way.
+        # A full pool is no better for one more in the queue; a slow response is still under way.
         return isinstance(error.__cause__, httpx.ConnectTimeout)
     if isinstance(error, openai.APIConnectionError):
-        return not is_certificate(error.__cause__)  # which would be refused again
+        cause = error.__cause__
+        # A response that cannot be decoded is one all the same, and a certificate or a request
+        # that was refused would be refused again.
+        return not (isinstance(cause, _FINAL) or is_certificate(cause))
     return False
 
 
 def wait_before(
     attempt: int, status: int | None, headers: Mapping[str, str], now: float | None = None
 ) -> float:
-    """Give the seconds to wait before a further try.
+    """Return the seconds to wait before a further attempt.
 
     Args:
-        attempt: How many tries have failed, from 1.
-        status: HTTP status of the last one; None if there was no answer.
-        headers: Of the last answer. ``Retry-After`` decides, as seconds or as a date.
+        attempt: How many attempts have failed, from 1.
+        status: HTTP status of the last one; None if there was no response.
+        headers: Of the last response. ``Retry-After`` decides, as seconds or as a date.
         now: Unix time, for tests.
     """
     asked = retry_after(headers, time.time() if now is None else now)
@@ -79,7 +90,7 @@ def wait_before(
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Read when a server wants the next try, in seconds from now; None where it does not say.
+    """Return when a server wants the next attempt, in seconds from now; None where it does not say.
 
     Args:
         headers: ``retry-after-ms`` (milliseconds), ``retry-after`` (seconds, or an HTTP date).

@@ -1,0 +1,1 @@
+"""The methods of Llama Stack's inference protocol."""

@@ -1,1 +1,0 @@
-"""Embedding and rerank models: what they take, and answers that depend on the words in a text."""

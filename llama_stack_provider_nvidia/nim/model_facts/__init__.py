@@ -1,0 +1,1 @@
+"""Facts about models: capabilities, ids and limits."""

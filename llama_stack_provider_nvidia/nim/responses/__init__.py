@@ -1,0 +1,1 @@
+"""Read the responses of a NIM: decode, normalize, merge, parse and check them."""

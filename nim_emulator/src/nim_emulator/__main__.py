@@ -1,0 +1,5 @@
+"""``python -m nim_emulator``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The dialects of each NIM generation and of other servers."""

@@ -1,0 +1,1 @@
+"""Real inference engines on this machine's CPU, for `make engine-test` and `make demo`."""

@@ -1,0 +1,21 @@
+"""The engine still answers as its fixture says, which the emulator is compared with."""
+
+from __future__ import annotations
+
+from scripts.engine.kinds import Kind
+from scripts.engine.running import Engine
+from scripts.wire.fixtures import compare, fixture_of
+
+SAMPLED = {
+    "sglang": {
+        (f"{api} n 2{form}", aspect)
+        for api in ("chat", "completion")
+        for form, aspect in (("", "body"), (" stream", "events"))
+    }
+}
+"""Aspects that may differ from run to run: the engine's sampling does not follow the seed."""
+
+
+def test_the_fixture_has_what_it_answers(engine: Engine, kind: Kind, served: str) -> None:
+    seen = compare(fixture_of(kind.name), engine.url, model=served)
+    assert not {key: text for key, text in seen.items() if key not in SAMPLED.get(kind.name, ())}

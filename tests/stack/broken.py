@@ -1,0 +1,3 @@
+"""A module whose dependency is not installed."""
+
+import no_such_dependency  # noqa: F401
