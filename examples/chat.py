@@ -1,9 +1,9 @@
-"""A chat with llama-stack-client: a whole answer, then one that is shown as it is generated.
+"""A chat with llama-stack-client: a response, then a stream.
 
     python examples/chat.py
 
 The client must be of the server's release (`pip install llama-stack-client==0.7.3`). OGX's own
-client, ogx-client, takes the same calls; from 1.1 on it warns about its own types, for no harm.
+client, ogx-client, takes the same calls; from 1.1 on it prints harmless warnings about its types.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
-"""Facts from a text as an object: a pydantic model gives the schema, the NIM obeys it.
+"""Extract facts from a text as a pydantic object, whose schema the NIM enforces.
 
     python examples/extraction.py
 
-The schema is enforced while the answer is generated, so it can be read without "if it is JSON".
+The schema is enforced during generation, so the response can be parsed without a check.
 """
 
 from typing import Any, Literal
@@ -18,7 +18,7 @@ TEXT = (
 
 
 class Person(BaseModel):
-    """What is to be found in the text."""
+    """The facts to extract from the text."""
 
     name: str
     age: int = Field(ge=0, le=120)

@@ -1,9 +1,9 @@
-"""LangChain in front of the server: a chat, a stream, a tool, a pydantic model.
+"""LangChain with the server: a chat, a stream, a tool, a pydantic model.
 
     pip install langchain-openai
     python examples/langchain_chat.py
 
-Nothing of LangChain's is special here: ChatOpenAI speaks OpenAI's API, and the server does, too.
+It needs nothing special: ChatOpenAI uses OpenAI's API, and so does the server.
 """
 
 from langchain_core.messages import AnyMessage, HumanMessage, ToolMessage

@@ -1,10 +1,10 @@
-"""OpenAI's own SDK in front of the server: models, chat, stream, tools, embeddings.
+"""The openai SDK with the server: models, chat, stream, tools, embeddings.
 
     pip install openai
     python examples/openai_sdk.py
 
-Programs that were written for OpenAI need two values: the address, which ends in /v1 (in Llama
-Stack 0.2.x in /v1/openai/v1), and any key, since the server has that of the NIM.
+A program written for OpenAI needs two values: the address, which ends in /v1 (in Llama Stack 0.2.x
+in /v1/openai/v1), and any key, because the server has the NIM's key.
 """
 
 from openai import OpenAI

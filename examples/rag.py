@@ -1,9 +1,9 @@
-"""Retrieval: passages are embedded, searched, ranked anew, and put before the model.
+"""RAG: embed passages, search them, rerank the results, and generate from them.
 
     python examples/rag.py
 
-Llama Stack 0.7 and OGX rerank; 0.2.x has no route for it, and the order of the search stays. A
-server of 0.2.x also drops `input_type`: docs/embeddings.md has the way round.
+Llama Stack 0.7 and OGX rerank; 0.2.x has no route for it, so the order of the search is kept. A
+server of 0.2.x also drops `input_type`: docs/embeddings.md has a workaround.
 """
 
 import httpx

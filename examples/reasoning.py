@@ -1,45 +1,45 @@
-"""A model that thinks first: its thinking apart from its answer, whole and in a stream.
+"""A reasoning model: its reasoning and its content, streaming and not.
 
     python examples/reasoning.py
 
-This model thinks when the system message says so; docs/reasoning.md has the other families, and the
-setting `thinking` that does it for all of them in run.yaml.
+This model reasons if the system message says so. The setting `thinking` of docs/reasoning.md
+switches reasoning for every model family.
 """
 
 from typing import Any
 
 from stack import chat_model, openai_client
 
-THINKER = "nvidia/llama-3.1-nemotron-nano-8b-v1"
+MODEL = "nvidia/llama-3.1-nemotron-nano-8b-v1"
 QUESTION = "What is 17 times 3?"
 
 
-def thought(part: Any) -> str:
-    """The thinking in a message or a piece of one; OpenAI's types have no field for it."""
+def reasoning_of(part: Any) -> str:
+    """The reasoning in a message or delta, whatever the NIM calls it."""
     return getattr(part, "reasoning_content", None) or ""
 
 
 def main() -> None:
     """Ask twice."""
     request: dict[str, Any] = {
-        "model": chat_model(THINKER),
+        "model": chat_model(MODEL),
         "messages": [
             {"role": "system", "content": "detailed thinking on"},
             {"role": "user", "content": QUESTION},
         ],
-        # Thinking counts as output: too few tokens, and the answer never begins.
+        # Reasoning counts as output: with too few tokens, the content never begins.
         "max_tokens": 2000,
     }
     client = openai_client()
     message = client.chat.completions.create(**request).choices[0].message
-    print(f"Thinking: {thought(message)}")
-    print(f"Answer:   {message.content}")
+    print(f"Reasoning: {reasoning_of(message)}")
+    print(f"Content:   {message.content}")
 
     phase = ""
     for chunk in client.chat.completions.create(**request, stream=True):
         for choice in chunk.choices:
             delta = choice.delta
-            for name, text in (("thinking", thought(delta)), ("answer", delta.content)):
+            for name, text in (("reasoning", reasoning_of(delta)), ("content", delta.content)):
                 if text and name != phase:
                     print(f"\nStreamed {name}: ", end="")
                     phase = name

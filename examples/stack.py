@@ -1,7 +1,7 @@
-"""What every example begins with: the server, and its names for models.
+"""The server's address and its names for models, for all examples.
 
 LLAMA_STACK_URL    where the server is; http://127.0.0.1:8321, as `make serve` starts it, unless set
-LLAMA_STACK_MODEL  the model to chat with in place of the example's own
+LLAMA_STACK_MODEL  the model to chat with instead of the example's own
 """
 
 from __future__ import annotations

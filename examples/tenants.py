@@ -1,10 +1,10 @@
-"""Several tenants on one server: each request brings the key that it is paid with.
+"""Several tenants on one server: each request brings its tenant's key.
 
     TENANT_KEYS=nvapi-first,nvapi-second python examples/tenants.py
 
-The key stands in a header with the provider's data: X-LlamaStack-Provider-Data, for OGX
-X-OGX-Provider-Data. It goes before the server's own key, for that request alone, also when many run
-at once. A NIM of your own takes any key; NVIDIA's hosted catalogue wants real ones.
+The key is in a header with the provider data: X-LlamaStack-Provider-Data, for OGX
+X-OGX-Provider-Data. It overrides the server's own key for that request only, also when many run at
+once. Your own NIM accepts any key; NVIDIA's hosted catalogue needs real ones.
 """
 
 import json

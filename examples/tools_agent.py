@@ -1,4 +1,4 @@
-"""Tools: calls that the program carries out itself, then an agent that does so on its own.
+"""Tools: calls that the program executes itself, then an agent that executes them.
 
     python examples/tools_agent.py
 
@@ -7,8 +7,8 @@ The agent needs a server with more than inference, which these configurations ha
     RUN_YAML=examples/agents-0.2.yaml make serve STACK=0.2.24
     RUN_YAML=examples/agents.yaml make serve STACK=0.7.3        (or ogx-1.5.0)
 
-The same lines make an agent in each: it uses the agents API of Llama Stack 0.2.x, and the Responses
-API of 0.7 and OGX. Without either in the server, only the first part runs.
+The same code creates an agent in each: it uses the agents API of Llama Stack 0.2.x, and the
+Responses API of 0.7 and OGX. If the server has neither, only the first part runs.
 """
 
 import json

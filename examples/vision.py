@@ -1,8 +1,8 @@
-"""A question about a picture: a file, made here on the spot, goes along as a data URL.
+"""A question about an image, which is sent as a data URL; the program creates one by default.
 
     python examples/vision.py [picture.png]
 
-LLAMA_STACK_MODEL names another model that sees. docs/vision.md tells how large pictures may be.
+LLAMA_STACK_MODEL names another vision model. docs/vision.md has the limits of image sizes.
 """
 
 import base64
@@ -33,7 +33,7 @@ def make_picture(path: Path, width: int = 64, height: int = 64) -> None:
 
 
 def describe(path: Path) -> str:
-    """What the model says about a PNG file."""
+    """Return the model's words about a PNG file."""
     data = base64.b64encode(path.read_bytes()).decode()
     answer = openai_client().chat.completions.create(
         model=chat_model(SEEING),

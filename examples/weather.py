@@ -1,4 +1,4 @@
-"""The tool of the examples: what it does, and how a model is told of it."""
+"""The tool of the examples: the function, and its description for a model."""
 
 from typing import Any
 
