@@ -1,1 +1,1 @@
-"""What a stream, a request and an embedding cost: `make bench`."""
+"""Benchmarks of streams, requests and embeddings: `make bench`."""

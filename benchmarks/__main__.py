@@ -1,4 +1,4 @@
-"""What this provider costs beside the built-in one, the openai SDK and raw httpx.
+"""Command that compares this provider with the built-in one, the openai SDK, httpx and aiohttp.
 
     make bench                                       everything, in half an hour
     make bench ARGS="--quick"                        the main figures, in a few
@@ -27,7 +27,7 @@ from benchmarks import children, facts, instructions, page, plan, stats, system,
 from benchmarks.cells import Cell, Result
 from benchmarks.plan import Size
 from benchmarks.runner import Runner
-from scripts import env, interpreters, launch, releases
+from scripts import interpreters, launch, releases, venvs
 from scripts.phases import PhaseError
 from scripts.stack_server import ROOT
 
@@ -101,8 +101,8 @@ def pythons(releases: Sequence[str]) -> dict[str, Path]:
         environ.pop("PYTHON", None)
         try:
             stack, python = interpreters.choose(environ)
-            found[release] = env.make(stack, python, environ)
-        except (env.EnvError, PhaseError, interpreters.NoInterpreterError) as error:
+            found[release] = venvs.make(stack, python, environ)
+        except (venvs.EnvError, PhaseError, interpreters.NoInterpreterError) as error:
             print(f"Llama Stack {release} is left out: {error}")
     return found
 

@@ -1,11 +1,11 @@
-"""The words of the benchmark: what is measured, who takes part, and what came out."""
+"""Types of the benchmark: cells, contestants and results."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-OURS, BUILTIN, SDK, HTTPX = "ours", "builtin", "sdk", "httpx"
+OURS, BUILTIN, SDK, HTTPX, AIOHTTP = "ours", "builtin", "sdk", "httpx", "aiohttp"
 DIRECT = "direct"
 
 TITLES = {
@@ -13,6 +13,7 @@ TITLES = {
     BUILTIN: "built-in remote::nvidia",
     SDK: "openai SDK alone",
     HTTPX: "raw httpx lines",
+    AIOHTTP: "raw aiohttp lines",
     DIRECT: "no server between",
 }
 
@@ -43,7 +44,7 @@ class Job:
 
     @property
     def units(self) -> int:
-        """What costs are given per: chunks of streams, else requests."""
+        """The unit of costs: chunks of streams, else requests."""
         return self.chunks * self.streams * self.times if self.action == "stream" else self.times
 
 
@@ -93,7 +94,7 @@ class Sample:
 
 @dataclass
 class Result:
-    """What came out of a cell.
+    """The results of a cell.
 
     Attributes:
         cell: What was measured.

@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import stats, tables
-from benchmarks.cells import BUILTIN, DIRECT, HTTPX, OURS, SDK, TITLES, Result
+from benchmarks.cells import AIOHTTP, BUILTIN, DIRECT, HTTPX, OURS, SDK, TITLES, Result
 
-_COLOURS = {OURS: "#76b900", BUILTIN: "#5a6b7b", SDK: "#b0bac4", HTTPX: "#d9dee3", DIRECT: "#eee"}
+_COLOURS = {
+    OURS: "#76b900",
+    BUILTIN: "#5a6b7b",
+    SDK: "#b0bac4",
+    HTTPX: "#d9dee3",
+    AIOHTTP: "#e8dcc0",
+    DIRECT: "#eee",
+}
 _PLOTTED = {
     "native-inprocess": "cpu",
     "openai-inprocess": "cpu",
@@ -24,6 +31,15 @@ _AXES = {
     "cpu": "CPU time per {unit}, µs (shorter is better)",
     "speed": "tokens a second (longer is better)",
 }
+# Matplotlib writes colours as styles of each element, which these rules overrule.
+_SCHEMES = """
+   [style*="fill: #ffffff"] {fill: none !important}
+   @media (prefers-color-scheme: dark) {
+    text {fill: #e6edf3}
+    [style*="stroke: #000000"], [style*="stroke: #222222"] {stroke: #9da7b1 !important}
+    [style*="fill: #5a6b7b"] {fill: #8195a8 !important}
+   }
+  """
 
 
 def available() -> bool:
@@ -33,9 +49,8 @@ def available() -> bool:
 
 def series(results: list[Result], of: str) -> dict[str, list[stats.Summary | None]]:
     """Per contestant a figure for each cell; None where it failed."""
-    names = [
-        name for name in (OURS, BUILTIN, SDK, HTTPX) if any(name in r.samples for r in results)
-    ]
+    order = (OURS, BUILTIN, SDK, HTTPX, AIOHTTP)
+    names = [name for name in order if any(name in r.samples for r in results)]
     return {name: [_figure(result, name, of) for result in results] for name in names}
 
 
@@ -83,6 +98,12 @@ def draw(part: str, results: list[Result], target: Path) -> None:
     axes.legend(frameon=False, ncols=len(found), loc="lower center", bbox_to_anchor=(0.4, 1.0))
     figure.savefig(target, metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
+    target.write_text(with_schemes(target.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def with_schemes(svg: str) -> str:
+    """Return a plot without a background of its own, whose words and lines suit a dark page too."""
+    return svg.replace("</style>", f"{_SCHEMES}</style>", 1)
 
 
 def main(source: Path, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The benchmark's own child processes: the replay server and the workers."""
+"""The benchmark's child processes: the replay server and the workers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Replay:
         self._get("/reset")
 
     def stats(self) -> dict[str, int]:
-        """What was counted since: see ``replay.Stats``."""
+        """Return the counts since then: see ``replay.Stats``."""
         counted: dict[str, int] = self._get("/stats")
         return counted
 

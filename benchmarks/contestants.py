@@ -1,4 +1,4 @@
-"""Those who take part in a process of their own: the providers, the SDK and raw httpx.
+"""Contestants: the providers, the SDK, raw httpx and raw aiohttp.
 
 Each reads what it gets and counts; what it is asked for is in the prompt (`payloads.prompt`).
 """
@@ -9,10 +9,12 @@ import importlib
 import inspect
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator
 from types import SimpleNamespace
 from typing import Any, Protocol, get_type_hints
 
+import aiohttp
 import httpx
 import openai
 
@@ -24,7 +26,7 @@ _LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 
 
 class Read:
-    """What a reader saw of one stream."""
+    """The counts of one stream."""
 
     def __init__(self) -> None:
         self.events = 0
@@ -112,23 +114,12 @@ def texts_of(job: Job) -> list[str]:
     return [f"text number {number}" for number in range(job.chunks)]
 
 
-class RawHttpx:
+class Raw(ABC):
     """Reads lines, and parses nothing but whole answers."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._client = httpx.AsyncClient(timeout=120, limits=_LIMITS)
 
     async def open(self, job: Job) -> AsyncIterator[str]:
         """Begin a stream of lines; blank ones are left out."""
         return self._lines(body_of(job, stream=True))
-
-    async def _lines(self, body: dict[str, Any]) -> AsyncIterator[str]:
-        url = f"{self._url}/v1/chat/completions"
-        async with self._client.stream("POST", url, json=body) as response:
-            async for line in response.aiter_lines():
-                if line:
-                    yield line
 
     async def chat(self, job: Job) -> int:
         """Get a whole answer."""
@@ -142,12 +133,66 @@ class RawHttpx:
             len(item["embedding"]) for item in (await self._post("embeddings", body))["data"]
         )
 
+    @abstractmethod
+    def _lines(self, body: dict[str, Any]) -> AsyncIterator[str]:
+        """Yield the lines of a stream."""
+
+    @abstractmethod
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+        """Return the parsed answer to a request."""
+
+
+class RawHttpx(Raw):
+    """httpx alone."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = httpx.AsyncClient(timeout=120, limits=_LIMITS)
+
+    async def _lines(self, body: dict[str, Any]) -> AsyncIterator[str]:
+        url = f"{self._url}/v1/chat/completions"
+        async with self._client.stream("POST", url, json=body) as response:
+            async for line in response.aiter_lines():
+                if line:
+                    yield line
+
     async def _post(self, path: str, body: dict[str, Any]) -> Any:
         return (await self._client.post(f"{self._url}/v1/{path}", json=body)).json()
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+class RawAiohttp(Raw):
+    """aiohttp alone: as cheap as HTTP gets in Python."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_LIMITS.max_connections or 0),
+            timeout=aiohttp.ClientTimeout(total=120),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def _lines(self, body: dict[str, Any]) -> AsyncIterator[str]:
+        rest = b""
+        async with self._session.post(f"{self._url}/v1/chat/completions", json=body) as response:
+            async for part in response.content.iter_any():
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    if line:
+                        yield line.decode()
+        if rest:
+            yield rest.decode()
+
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+        async with self._session.post(f"{self._url}/v1/{path}", json=body) as response:
+            return await response.json()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._session.close()
 
 
 class SDKAlone:
@@ -304,12 +349,14 @@ async def make(name: str, url: str, api: str) -> Contestant:
     """Make one that takes part.
 
     Args:
-        name: ``ours``, ``builtin``, ``sdk`` or ``httpx``.
+        name: ``ours``, ``builtin``, ``sdk``, ``httpx`` or ``aiohttp``.
         url: The NIM's address without ``/v1``.
         api: ``native`` or ``openai``.
     """
     if name == cells.HTTPX:
         return RawHttpx(url)
+    if name == cells.AIOHTTP:
+        return RawAiohttp(url)
     if name == cells.SDK:
         return SDKAlone(url)
     return await (ours if name == cells.OURS else builtin)(url, api)

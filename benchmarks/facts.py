@@ -1,4 +1,4 @@
-"""What a run was made on: machine, interpreters and versions, for whoever reads the figures."""
+"""Facts about a run: machine, interpreters and versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 _VERSIONS = """
 import importlib.metadata as m, json, platform
-names = ("llama-stack", "openai", "httpx", "httpx2", "msgspec", "pydantic")
+names = ("llama-stack", "openai", "aiohttp", "httpx", "httpx2", "msgspec", "pydantic")
 known = {d.name: d.version for d in m.distributions() if d.name in names}
 print(json.dumps({"python": platform.python_version(), **known}))
 """

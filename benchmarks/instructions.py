@@ -1,4 +1,4 @@
-"""Instructions per chunk, counted by valgrind: the same in every run, whatever the machine does.
+"""Instructions per chunk, counted by valgrind, which do not depend on the machine's load.
 
 For when timings are too noisy to decide. What is counted is the provider reading one stream of
 prepared bytes, at two lengths; their difference leaves out start-up and the request itself.
@@ -66,7 +66,7 @@ def main(pythons: Mapping[str, Path]) -> int:
             numbers = releases.parse(release).numbers
             api = "native" if numbers < (0, 3) else "openai"
             costs = {}
-            for name in (cells.BUILTIN, cells.SDK, cells.HTTPX, cells.OURS):
+            for name in (cells.BUILTIN, cells.SDK, cells.HTTPX, cells.AIOHTTP, cells.OURS):
                 few, many = (count(python, name, api, replay.url, n) for n in _LENGTHS)
                 costs[name] = (many - few) / (_LENGTHS[1] - _LENGTHS[0]) / 1000
                 share = costs[name] / costs[cells.BUILTIN]

@@ -1,4 +1,4 @@
-"""Callers of a real server, or of the NIM itself: bytes in, no parsing while the clock runs."""
+"""Load generator for a server or a NIM; it does not parse while it measures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several runs of the benchmark as one: each brings cells whose contestants took turns in it."""
+"""Merge of several runs of the benchmark into one."""
 
 from __future__ import annotations
 

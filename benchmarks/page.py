@@ -1,4 +1,7 @@
-"""Write docs/performance.md and its plots from JSON files: `python -m benchmarks.page FILE...`."""
+"""Write docs/performance.md, its plots and README.md's figures.
+
+python -m benchmarks.page FILE...    from the JSON of a run, or of several runs of parts
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import charts, merge, plan, tables
+from benchmarks import charts, headline, merge, plan, tables
 from benchmarks.cells import BUILTIN, OURS, Result
 from scripts.stack_server import ROOT
 
@@ -21,34 +24,36 @@ _CHARTS = ROOT / ".venvs" / "charts"
 HEAD = """\
 # Performance
 
-What a streamed token, a request and an embedding cost in this provider, beside the `remote::nvidia`
-that the same release of Llama Stack has built in, the openai SDK alone, and httpx that reads lines
-and does nothing with them. All of them were up at the same time and took turns, so a ratio is worth
-more than a figure. `make bench ARGS="--page"` measures anew and writes this page.
+What a streamed token, a request and an embedding cost with this provider, compared with the
+built-in `remote::nvidia` of the same release of Llama Stack, with the openai SDK alone, and with
+httpx and aiohttp that read lines and ignore them: aiohttp is the practical limit. All of them ran
+at the same time and took turns, so ratios are more reliable than absolute figures.
+`make bench ARGS="--page"` measures again and writes this page.
 
 """
 
 METHOD = """\
 ## How it is measured
 
-- The NIM is a process of its own that sends prepared bytes: one token per chunk, one HTTP chunk per
-  event, as fast as the socket takes them or at a rate. Alone with a reader that does not parse, it
-  gives several times what any contestant takes (the rows "no server between").
-- CPU time is that of the process that holds the provider, user and system. It includes the HTTP
-  client and the event loop; in the parts called *server*, the whole Llama Stack server, too.
-- Each contestant has a process of its own on one core, everything else runs on the other.
-- Servers up to 0.2.24 run without their store of finished chats, `inference_store`: it is the same
-  work with either provider, and with hundreds of streams that end at once the SQLite file behind it
-  can lock up. Later ones keep every chat, whatever run.yaml says, and so do both of theirs here.
-- A row's figure is the median of the rounds, its noise the distance of their quartiles. Ratios are
-  taken round by round, and then their median.
-- Before the clock starts each contestant does the job once with every token counted; the answers
-  of servers are counted every time. One that loses a token, or fails, has no figure.
-- The 200 streams begin 20 ms apart and have 1,000 tokens each, at most 100 a second. In shorter
-  ones the start of the requests is the larger part, which no provider can shorten: with 600 tokens
-  runs on this machine have measured 4.6 to 5.8 times the built-in's tokens a second on 0.2.12.
-- *events* is what the reader got to see: fewer than chunks where a provider joins those that have
-  piled up.
+- The NIM is a separate process that sends prepared bytes: one token per chunk, one HTTP chunk per
+  event, as fast as the socket takes them or at a fixed rate. With a reader that does not parse, it
+  is several times faster than any contestant (the rows "no server between").
+- CPU time is user and system time of the process that runs the provider, including the HTTP client
+  and the event loop. In the parts called *server*, it is that of the whole Llama Stack server.
+- Each contestant has its own process on one core; everything else runs on the other core.
+- Servers up to 0.2.24 run without their store of finished chats, `inference_store`. The store is
+  the same work with either provider, and its SQLite file can lock up when hundreds of streams end
+  at once. Later servers keep every chat, with both providers.
+- A figure is the median of the rounds, its noise the interquartile range. A ratio is taken per
+  round; the page shows the median of these.
+- Before the clock starts, each contestant does the job once with every token counted; responses of
+  servers are counted every time. A contestant that loses a token, or fails, has no figure.
+- The 200 streams start 20 ms apart and have 1,000 tokens each, at most 100 per second. In shorter
+  streams the start of the requests dominates, which no provider can shorten: with 600 tokens,
+  runs on this machine have measured 4.6 to 5.8 times the built-in's tokens per second on 0.2.12.
+- The 50 streams have 300 tokens each, which a server keeps up with. Of httpx and aiohttp the CPU
+  time is that of a process that only reads.
+- *events* is what the reader saw: fewer than chunks if a provider merges chunks.
 """
 
 TITLES = {
@@ -56,7 +61,7 @@ TITLES = {
     "openai-inprocess": "OpenAI-style streams, the provider alone",
     "native-server": "Native streams through a server",
     "openai-server": "OpenAI-style streams through a server",
-    "requests": "Whole answers, one request after the other",
+    "requests": "Non-streaming requests, one after the other",
     "embeddings": "Embeddings",
     "linearity": "Short and long streams",
 }
@@ -101,16 +106,16 @@ def server_share(results: list[Result]) -> list[str]:
         whole, own = median(served.per_unit(OURS)), median(alone.per_unit(OURS))
         floor = (whole - own) / median(served.per_unit(BUILTIN))
         lines.append(
-            f"Of the {whole:,.0f} µs of a chat through the {release} server, {own:,.0f} are "
-            f"this provider's, as it costs in process. The rest is the server's own work, its "
-            f"store of chats and its log among it: a provider that cost nothing would measure "
+            f"A chat through the {release} server takes {whole:,.0f} µs, of which {own:,.0f} are "
+            f"this provider's, as measured in process. The rest is the server's own work, such as "
+            f"its chat store and its log: a provider without any cost would measure "
             f"{floor:.2f} of the built-in there."
         )
     return lines
 
 
 def machine(facts: dict[str, Any]) -> str:
-    """What the run was made on."""
+    """The machine and the versions of the run."""
     lines = [
         f"Measured on {facts['date']} on {facts['cores']} cores of an {facts['processor']}, "
         f"{facts['system']}."
@@ -150,6 +155,11 @@ def write(*sources: Path) -> None:
     )  # fmt: skip
     TARGET.write_text(text(data, done.stdout.split()).rstrip() + "\n", encoding="utf-8")
     print(f"Written: {TARGET.relative_to(ROOT)}")
+    try:
+        headline.write()
+    except ValueError as error:
+        # A run of parts alone has not all rows.
+        print(f"README.md is left as it is: {error}")
 
 
 if __name__ == "__main__":

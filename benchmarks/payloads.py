@@ -1,4 +1,4 @@
-"""What the replay server sends: chunks and answers as a NIM with vLLM inside writes them."""
+"""Payloads of the replay server: chunks and responses as a NIM with vLLM writes them."""
 
 from __future__ import annotations
 

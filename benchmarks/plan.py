@@ -1,14 +1,14 @@
-"""What is measured: the parts of the benchmark, their jobs and their sizes."""
+"""Plan of the benchmark: its parts, jobs and sizes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.cells import BUILTIN, DIRECT, HTTPX, OURS, SDK, Cell, Job
+from benchmarks.cells import AIOHTTP, BUILTIN, DIRECT, HTTPX, OURS, SDK, Cell, Job
 
-IN_PROCESS = (OURS, BUILTIN, SDK, HTTPX)
-AT_SERVER = (OURS, BUILTIN, SDK, HTTPX, DIRECT)
+IN_PROCESS = (OURS, BUILTIN, SDK, HTTPX, AIOHTTP)
+AT_SERVER = (*IN_PROCESS, DIRECT)
 
 # Chunks a second of the engine in the runs that have one: 2,000 is a fast one.
 ENGINE_RATE = 2000
@@ -27,6 +27,7 @@ class Size:
         chunks: Chunks of all the streams of a job in a process together.
         paced: Chunks of the one stream at the engine's rate.
         crowd: How many streams through a server at a time, and chunks of each.
+        group: The same of a smaller crowd, whose pace a server keeps up with.
         short: How many short streams one after the other, for the time to the first token.
         requests: Chats one after the other.
         streams: How many at the same time, in a process.
@@ -40,6 +41,7 @@ class Size:
     chunks: int
     paced: int
     crowd: tuple[int, int]
+    group: tuple[int, int]
     short: int
     requests: int
     streams: tuple[int, ...] = (1, 16, 200)
@@ -54,6 +56,7 @@ FULL = Size(
     chunks=4000,
     paced=1000,
     crowd=(200, 1000),
+    group=(50, 300),
     short=15,
     requests=1000,
 )
@@ -64,6 +67,7 @@ QUICK = Size(
     chunks=1600,
     paced=400,
     crowd=(40, 40),
+    group=(50, 40),
     short=5,
     requests=100,
     streams=(1, 16),
@@ -88,6 +92,8 @@ def streams_at_server(api: str, size: Size) -> Iterator[Cell]:
     """Streams through a real server: at an engine's rate, then more and faster."""
     streams, length = size.crowd
     crowd = Job("stream", api, "text", length, streams, rate=CROWD_RATE)
+    members, each = size.group
+    group = Job("stream", api, "text", each, members, rate=CROWD_RATE)
     jobs = [
         Job("stream", api, "text", size.paced, rate=ENGINE_RATE),
         Job("stream", api, "text", 20, times=size.short, rate=CROWD_RATE),
@@ -104,6 +110,10 @@ def streams_at_server(api: str, size: Size) -> Iterator[Cell]:
                 # The built-in takes a minute for it.
                 names = (OURS, BUILTIN, DIRECT)
                 yield Cell(f"{api}-server", release, "server", job, names, 2)
+    if api == "openai":
+        names = (OURS, BUILTIN, HTTPX, AIOHTTP, DIRECT)
+        release = size.releases[api][-1]
+        yield Cell("openai-server", release, "server", group, names, size.server_rounds)
 
 
 def requests(size: Size) -> Iterator[Cell]:

@@ -1,4 +1,4 @@
-"""A NIM that costs next to nothing: it sends prepared bytes, and counts who asked.
+"""Replay server: a fast NIM that sends prepared bytes and counts requests.
 
     python -m benchmarks.replay          prints `replay http://127.0.0.1:PORT`, ends with its stdin
 
@@ -29,7 +29,7 @@ _STREAM_HEAD = (
 
 @dataclass
 class Stats:
-    """What has happened since the last reset.
+    """The counts since the last reset.
 
     Attributes:
         connections: TCP connections that brought a request.

@@ -1,4 +1,4 @@
-"""Runs the plan: all contestants of a cell are up at once and take turns."""
+"""Runner of the plan: all contestants of a cell are up at once and take turns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNABLE = (WorkerError, ServerError, ValueError, OSError, TimeoutError)
 
 
 class Doer(Protocol):
-    """What does jobs: a worker, a server, or the NIM itself."""
+    """A program that does jobs: a worker, a server, or the NIM itself."""
 
     def do(self, job: Job) -> Sample:
         """Do a job and measure it."""

@@ -1,4 +1,4 @@
-"""Real servers, with this provider or with the one built in, and what they cost."""
+"""Costs of real servers, with this provider or with the built-in one."""
 
 from __future__ import annotations
 

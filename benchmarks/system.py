@@ -1,4 +1,4 @@
-"""What the operating system knows about a process: CPU time, memory, where it runs."""
+"""Process facts of the operating system: CPU time, memory, CPU affinity."""
 
 from __future__ import annotations
 
@@ -42,6 +42,15 @@ def cpu_seconds(pids: list[int]) -> float:
             with contextlib.suppress(OSError):
                 total += _of_thread(thread)
     return total
+
+
+def ended_children_seconds(pid: int) -> float:
+    """CPU time of the children of a process that have ended, and of theirs."""
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
 def _of_thread(thread: Path) -> float:

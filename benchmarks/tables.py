@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmarks import stats, targets
-from benchmarks.cells import BUILTIN, HTTPX, OURS, TITLES, Result
+from benchmarks.cells import AIOHTTP, BUILTIN, HTTPX, OURS, TITLES, Result
 
 Rows = list[list[str]]
 
@@ -24,7 +24,7 @@ def number(value: float) -> str:
 
 
 def job_title(result: Result) -> str:
-    """What a cell measures, in a few words."""
+    """Return what a cell measures, in a few words."""
     job = result.cell.job
     if job.action == "chat":
         return f"{job.times} chats in turn"
@@ -61,7 +61,8 @@ def part_rows(results: Sequence[Result]) -> Rows:
     """A row for each contestant of each cell of a part."""
     unit = "chunk" if results[0].cell.job.action == "stream" else "request"
     head = ["release", "job", "contestant", f"CPU µs per {unit}", "noise", "ratio to the built-in"]
-    rows = [[*head, "ratio to httpx", f"{unit}s/s", "first token ms", "events", "connections"]]
+    head += ["ratio to httpx", "ratio to aiohttp"]
+    rows = [[*head, f"{unit}s/s", "first token ms", "events", "connections"]]
     for result in results:
         rows += list(_cell_rows(result))
     return rows
@@ -74,7 +75,7 @@ def _cell_rows(result: Result) -> Iterator[list[str]]:
         samples = result.samples.get(name)
         if not samples:
             why = result.failures.get(name, "no rounds")
-            yield [*start, f"failed: {why[:60]}", *[""] * 7]
+            yield [*start, f"failed: {why[:60]}", *[""] * 8]
             continue
         cost = stats.summary(result.per_unit(name))
         speed = stats.summary(result.speed(name)).median
@@ -85,6 +86,7 @@ def _cell_rows(result: Result) -> Iterator[list[str]]:
             percent(cost.noise) if cost.median else "",
             _ratio(result, name, BUILTIN),
             _ratio(result, name, HTTPX),
+            _ratio(result, name, AIOHTTP),
             number(speed),
             number(first * 1000) if first else "",
             str(samples[-1].events),

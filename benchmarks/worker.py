@@ -1,4 +1,4 @@
-"""One contestant in a process of its own: jobs come in as JSON lines, measurements go out.
+"""Worker process of one contestant: reads jobs as JSON lines, writes measurements.
 
 python -m benchmarks.worker NAME URL API CORE
 """
