@@ -62,6 +62,8 @@ LOAD = {"LOAD_REQUESTS": "100"}
 SECONDS = 600
 WHOLE_SECONDS = 1800
 JOBS = 2
+# Failed tests of a release that the last lines name.
+NAMES = 20
 
 
 @dataclass(frozen=True)
@@ -264,8 +266,11 @@ class Matrix:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """All outcomes, with their sum in a last line of its own."""
-    lines = [outcome.line() for outcome in outcomes]
+    """All outcomes with the names of what failed, and their sum in a last line of its own."""
+    lines = []
+    for outcome in outcomes:
+        names = [reason.partition("\n")[0] for reason in outcome.reasons[:NAMES]]
+        lines += [outcome.line(), *(f"       {name}" for name in names)]
     passed = sum(outcome.passed for outcome in outcomes)
     # A release without a result counts as one failure.
     failed = sum(max(outcome.failed, not outcome.good) for outcome in outcomes)

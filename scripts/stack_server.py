@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -26,6 +27,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 TAIL_LINES = 30
 STOP_SECONDS = 10.0
+# Linux and macOS give ports from 32768 and from 49152 on.
+OWN_PORTS = range(20_000, 32_000)
 
 
 class ServerError(Exception):
@@ -33,7 +36,17 @@ class ServerError(Exception):
 
 
 def free_port() -> int:
-    """A TCP port on the loopback address that nothing listened on a moment ago."""
+    """A TCP port on the loopback address that nothing listened on a moment ago.
+
+    It is below those that the system gives to clients and to whoever asks for any: one of them
+    could be taken until the server that it is for has started.
+    """
+    for port in random.sample(OWN_PORTS, 20):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -17,6 +17,7 @@ from llama_stack_provider_nvidia.nim.errors import types as errors
 from nim_emulator import EmulatorServer
 from scripts import deploy_env, deploy_tools
 from scripts.stack_server import ROOT, free_port, stop_process
+from tests.http_limits import NOT_KEPT
 from tests.matrix.servers import model, stack_server
 
 RULES = ROOT / "deploy" / "monitoring" / "rules.yaml"
@@ -181,7 +182,9 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         running.callback(stop_process, made.process)
         for name in targets:
             made.wait_for(f'up{{job="{name}"}} == 1')
-        with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
+        with httpx.Client(
+            base_url=server.url, trust_env=False, timeout=60, limits=NOT_KEPT
+        ) as http:
             # Series are there before the last of their increases, or have no rate.
             for _ in range(2):
                 ask(http)

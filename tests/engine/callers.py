@@ -20,6 +20,7 @@ from scripts.engine.features import DIRECT
 from scripts.engine.kinds import Kind
 from scripts.engine.running import Engine
 
+from ..http_limits import NOT_KEPT
 from ..matrix.servers import QUIET, model, stack_server
 from .routes import is_native, python_of
 
@@ -104,9 +105,8 @@ class Caller:
 
 
 def http_client() -> httpx.Client:
-    """Return a client with a connection for each call: servers close theirs after an error."""
-    limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.Client(trust_env=False, timeout=120, limits=limits)
+    """Return a client of a server."""
+    return httpx.Client(trust_env=False, timeout=120, limits=NOT_KEPT)
 
 
 class OpenAICaller(Caller):

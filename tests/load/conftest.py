@@ -16,6 +16,7 @@ import pytest
 
 from llama_stack_provider_nvidia import stack
 from scripts.stack_server import StackServer
+from tests.http_limits import NOT_KEPT
 from tests.matrix import release
 from tests.matrix.servers import model, stack_server
 
@@ -81,10 +82,9 @@ async def http(loaded: Rig) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def http_client(loaded: Rig) -> httpx.AsyncClient:
-    """A connection for each request: some servers close theirs after an error, without a word."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    """A client of the server."""
     return httpx.AsyncClient(
-        base_url=loaded.server.url, limits=limits, timeout=SECONDS, trust_env=False
+        base_url=loaded.server.url, limits=NOT_KEPT, timeout=SECONDS, trust_env=False
     )
 
 

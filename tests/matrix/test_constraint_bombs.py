@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from scripts.stack_server import StackServer
+from tests.http_limits import NOT_KEPT
 
 from . import release
 from .causes import LLM, FixedServer
@@ -65,9 +66,7 @@ def server(tmp_path: Path) -> Iterator[StackServer]:
 
 async def test_bombs_hold_up_neither_the_server_nor_others(server: StackServer) -> None:
     path = f"{release.openai_path(server.url)}/chat/completions"
-    # Newer servers close a kept connection after an error, perhaps just when it is used again.
-    limits = httpx.Limits(max_keepalive_connections=0)
-    async with httpx.AsyncClient(base_url=server.url, timeout=120, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=120, limits=NOT_KEPT) as client:
 
         async def ask(schema: object) -> tuple[int, float]:
             body = {

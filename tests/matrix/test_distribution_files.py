@@ -16,6 +16,7 @@ import yaml
 
 from nim_emulator import EmulatorServer
 from scripts.stack_server import ROOT, StackServer
+from tests.http_limits import NOT_KEPT
 
 from . import release
 from .conftest import EMBEDDER, LLM
@@ -103,7 +104,9 @@ def running(
         }
         with (
             StackServer(path, env=environ, log_path=folder / "log") as server,
-            httpx.Client(base_url=server.url + release.openai_path(server.url), timeout=30) as http,
+            httpx.Client(
+                base_url=server.url + release.openai_path(server.url), timeout=30, limits=NOT_KEPT
+            ) as http,
         ):
             yield Running(http, server.url, config["apis"], folder / "log", nim)
 

@@ -14,6 +14,7 @@ from nim_emulator.record import fingerprint
 
 from nim_emulator import EmulatorServer
 from scripts.stack_server import StackServer
+from tests.http_limits import NOT_KEPT
 
 from . import release
 from .servers import model, stack_server
@@ -129,7 +130,7 @@ def stranger() -> Iterator[EmulatorServer]:
 
 @pytest.fixture
 async def http(shared_server: StackServer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=shared_server.url, timeout=30) as made:
+    async with httpx.AsyncClient(base_url=shared_server.url, timeout=30, limits=NOT_KEPT) as made:
         yield made
 
 

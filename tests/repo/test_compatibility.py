@@ -107,7 +107,7 @@ def test_a_report_is_counted_and_tells_what_failed(tmp_path: Path) -> None:
 def test_a_release_without_a_result_has_failed() -> None:
     run = matrix.Run("0.7.3", Version(3, 12))
     good = matrix.Outcome(run, passed=3, seconds=1)
-    bad = matrix.Outcome(run, passed=2, failed=1)
+    bad = matrix.Outcome(run, passed=2, failed=1, reasons=("tests.test_a::test_x\nits text",))
     none = matrix.Outcome(run, problem="There is no Python 3.12 on this machine.")
     assert [outcome.good for outcome in (good, bad, none, matrix.Outcome(run))] == [
         True,
@@ -115,7 +115,9 @@ def test_a_release_without_a_result_has_failed() -> None:
         False,
         False,
     ]
-    assert matrix.table([good, bad, none]).splitlines()[-1] == "5 passed, 2 failed"
+    lines = matrix.table([good, bad, none]).splitlines()
+    assert lines[2].strip() == "tests.test_a::test_x"
+    assert lines[-1] == "5 passed, 2 failed"
     assert "no Python 3.12" in none.line()
 
 
