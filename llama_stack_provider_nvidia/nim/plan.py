@@ -27,6 +27,8 @@ _EARLIER_REASONING = {
     Dialect.NIM2_VLLM: "reasoning",
     Dialect.NIM2_SGLANG: "reasoning_content",
     Dialect.DYNAMO: "reasoning_content",
+    # llama.cpp reads nothing else, and it is the name that most servers have.
+    Dialect.GENERIC: "reasoning_content",
 }
 
 

@@ -131,13 +131,6 @@ LACKS = (
     Lack("llamacpp", DIRECT, "bad_parameter", "llama.cpp takes any value", "DID NOT RAISE"),
     Lack(
         "llamacpp",
-        DIRECT,
-        "reasoning",
-        "llama.cpp reads it under the name `reasoning_content` alone",
-        "'reasoning': 0",
-    ),
-    Lack(
-        "llamacpp",
         "*",
         "unknown_model",
         "llama.cpp answers with the model that it has, which the provider cannot know",

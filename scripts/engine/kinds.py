@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +10,7 @@ from pathlib import Path
 
 from scripts.engine.installing import ROOT, Environment
 from scripts.engine.models import Model
-from scripts.engine.running import Engine, EngineError, Process, fetch
+from scripts.engine.running import Engine, Process, fetch
 from scripts.stack_server import free_port
 
 HERE = Path(__file__).parent
@@ -149,17 +147,12 @@ def _llamacpp(kind: Kind, port: int, folder: Path) -> tuple[Process, ...]:
     return (Process(words, folder, OFFLINE, lists=kind.served),)
 
 
-def _low_port() -> int:
-    """Return a free port that a signed number of 16 bits holds: Dynamo reads no other."""
-    for port in range(20000, 2**15):
-        with contextlib.closing(socket.socket()) as tried, contextlib.suppress(OSError):
-            tried.bind(("127.0.0.1", port))
-            return port
-    raise EngineError("no port below 32768 is free")
+# How both halves of Dynamo find each other.
+_PLANES = ("--discovery-backend", "file", "--request-plane", "tcp")
 
 
-def _dynamo(kind: Kind, port: int, folder: Path) -> tuple[Process, ...]:
-    variables = {
+def _variables(port: int, folder: Path) -> dict[str, str]:
+    return {
         **OFFLINE,
         "DYN_FILE_KV": str(folder / "kv"),
         "DYN_SDK_DISABLE_ANSI_LOGGING": "1",
@@ -170,38 +163,54 @@ def _dynamo(kind: Kind, port: int, folder: Path) -> tuple[Process, ...]:
         "DYN_TCP_RESPONSE_STREAM_PORT": str(port + 1),
         "DYN_TCP_RPC_PORT": str(port + 2),
     }
-    python = str(kind.environment.python)
-    planes = ("--discovery-backend", "file", "--request-plane", "tcp")
-    front = (
-        *(python, "-m", "dynamo.frontend", "--http-host", "127.0.0.1", "--http-port", str(port)),
-        *planes,
+
+
+def _front(kind: Kind, port: int, folder: Path) -> Process:
+    command = (
+        *(str(kind.environment.python), "-m", "dynamo.frontend", "--http-host", "127.0.0.1"),
+        *("--http-port", str(port), *_PLANES),
     )
-    worker: tuple[str, ...] = (
+    return Process(command, kind.model.path.parent, _variables(port, folder), generates=False)
+
+
+def _dynamo(kind: Kind, port: int, folder: Path) -> tuple[Process, ...]:
+    python, where = str(kind.environment.python), kind.model.path.parent
+    variables = _variables(port, folder)
+    worker = (
         *(python, str(HERE / "dynamo_worker.py"), "--tool-call-parser", "hermes"),
         *("--model-path", str(kind.model.path), "--model-name", kind.served),
     )
-    metrics = None
-    ports: dict[str, str] = {}
-    if kind.model is not SHELL:
-        metrics = _low_port()
-        ports = {"DYN_SYSTEM_HOST": "127.0.0.1", "DYN_SYSTEM_PORT": str(metrics)}
-        worker = (
-            *(python, str(HERE / "dynamo_vllm.py"), "--model", f"./{kind.model.name}"),
-            *("--served-model-name", kind.served, "--max-model-len", str(CONTEXT)),
-            *("--max-num-seqs", "8", "--dtype", "float32", "--enforce-eager"),
-            *("--distributed-executor-backend", "uni", *planes),
-            *("--dyn-tool-call-parser", "llama3_json"),
-        )
-    where = kind.model.path.parent
     made = [
-        Process(front, where, variables, generates=False),
-        Process(worker, where, {**variables, **ports}, lists=kind.served, metrics=metrics),
+        _front(kind, port, folder),
+        Process(worker, where, variables, lists=kind.served),
     ]
     if kind.embedder:
         embedder = (python, str(HERE / "dynamo_embedder.py"), str(kind.model.path), kind.embedder)
         its = {**variables, "DYN_TCP_RPC_PORT": str(free_port())}
         made.append(Process(embedder, where, its, lists=kind.embedder))
     return tuple(made)
+
+
+def _dynamo_vllm(kind: Kind, port: int, folder: Path) -> tuple[Process, ...]:
+    metrics = free_port()  # below 2**15, and Dynamo reads no other
+    variables = {
+        **_variables(port, folder),
+        "DYN_SYSTEM_HOST": "127.0.0.1",
+        "DYN_SYSTEM_PORT": str(metrics),
+    }
+    worker = (
+        *(str(kind.environment.python), str(HERE / "dynamo_vllm.py")),
+        *("--model", f"./{kind.model.name}", "--served-model-name", kind.served),
+        *("--max-model-len", str(CONTEXT), "--max-num-seqs", "8"),
+        *("--dtype", "float32", "--enforce-eager"),
+        *("--distributed-executor-backend", "uni", *_PLANES),
+        *("--dyn-tool-call-parser", "llama3_json"),
+    )
+    where = kind.model.path.parent
+    return (
+        _front(kind, port, folder),
+        Process(worker, where, variables, lists=kind.served, metrics=metrics),
+    )
 
 
 # --- activity ---------------------------------------------------------------
@@ -295,7 +304,7 @@ KINDS: dict[str, Kind] = {
             "dynamo",
             TINY,
             DYNAMO_VLLM,
-            _dynamo,
+            _dynamo_vllm,
             _BY_VLLM,
             _GUIDED,
         ),

@@ -50,6 +50,25 @@ def test_images_beyond_the_known_limits_are_sent():
     assert made.body["messages"] == body["messages"]
 
 
+@pytest.mark.parametrize(
+    ("dialect", "read"),
+    [
+        (Dialect.NIM2_VLLM, {"reasoning": "2 + 2"}),
+        (Dialect.NIM2_SGLANG, {"reasoning_content": "2 + 2"}),
+        (Dialect.DYNAMO, {"reasoning_content": "2 + 2"}),
+        (Dialect.GENERIC, {"reasoning_content": "2 + 2"}),
+        (Dialect.NIM1, None),
+    ],
+)
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_earlier_reasoning_goes_where_the_engine_reads_it(dialect, read, name):
+    earlier = {"role": "assistant", "content": "4", name: "2 + 2"}
+    body = {"model": "somebody/unknown", "messages": [*HELLO, earlier, *HELLO]}
+    sent = plan_request(body, finding(dialect), Settings()).body["messages"][1]
+    expected = {name: "2 + 2"} if read is None else read
+    assert sent == {"role": "assistant", "content": "4", **expected}
+
+
 CHECKS = [
     ({"structured_outputs": {"regex": "[0-9]+"}}, "12", "a1"),
     ({"nvext": {"guided_choice": ["yes", "no"]}}, "no", "perhaps"),
