@@ -80,7 +80,7 @@ class Sample:
         tokens: Tokens that arrived, where they were counted.
         first: Seconds to the first token, of the middle stream; 0 where it was not looked at.
         peak_kb: Growth of the process's memory while it ran, at its highest, in KiB.
-        connections: TCP connections to the NIM.
+        connections: TCP connections to the NIM that were opened for it.
     """
 
     wall: float

@@ -51,10 +51,7 @@ class Contestant(Protocol):
 
 
 async def read(contestant: Contestant, job: Job) -> Read:
-    """Read a stream to its end.
-
-    The second thing to come is the first token: after the role, or the event that starts.
-    """
+    """Read a stream to its end."""
     seen = Read()
     stream = await contestant.open(job)
     if job.verify:
@@ -62,9 +59,9 @@ async def read(contestant: Contestant, job: Job) -> Read:
             seen.events += 1
             seen.tokens += tokens_in(item)
         return seen
-    async for _ in stream:
+    async for item in stream:
         seen.events += 1
-        if seen.events == 2:
+        if not seen.first and tokens_in(item):
             seen.first = time.perf_counter()
     return seen
 

@@ -32,16 +32,14 @@ class Stats:
     """The counts since the last reset.
 
     Attributes:
-        connections: TCP connections that brought a request.
+        connections: TCP connections that brought their first request.
         requests: Requests for an answer.
         broken: Streams whose reader went away before the end.
-        resets: How often the others were set to nothing.
     """
 
     connections: int = 0
     requests: int = 0
     broken: int = 0
-    resets: int = 0
 
 
 class Connection(asyncio.Protocol):
@@ -49,7 +47,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
-        self._counted = -1
+        self._counted = False
         self._received = b""
         self._paused = False
         self._pending = memoryview(b"")
@@ -100,7 +98,6 @@ class Connection(asyncio.Protocol):
     def _route(self, method: str, path: str, body: bytes) -> None:
         if path == "/reset":
             self._stats.connections = self._stats.requests = self._stats.broken = 0
-            self._stats.resets += 1
             self._whole(b"{}")
         elif path == "/stats":
             self._whole(json.dumps(asdict(self._stats)).encode())
@@ -122,8 +119,8 @@ class Connection(asyncio.Protocol):
 
     def _count(self) -> None:
         self._stats.requests += 1
-        self._stats.connections += self._counted != self._stats.resets
-        self._counted = self._stats.resets
+        self._stats.connections += not self._counted
+        self._counted = True
 
     def _whole(self, body: bytes, status: bytes = b"200 OK") -> None:
         self._transport.write(

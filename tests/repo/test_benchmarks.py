@@ -60,7 +60,7 @@ def test_a_run_writes_every_sample(written: Path) -> None:
         for samples in result.samples.values():
             assert len(samples) == result.cell.rounds
             assert all(sample.wall > 0 and sample.cpu > 0 for sample in samples)
-            assert all(1 <= sample.connections <= result.cell.job.streams for sample in samples)
+            assert all(0 <= sample.connections <= result.cell.job.streams for sample in samples)
             assert all(sample.events > 0 for sample in samples)
         assert Result.from_json(result.as_json()) == result
 
@@ -70,6 +70,13 @@ def test_a_page_is_made_of_it(written: Path) -> None:
     assert text.startswith("# Performance\n")
     assert f"](images/{PART}.svg)" in text
     assert "| this provider |" in text
+
+
+def test_what_was_written_by_hand_stays(written: Path) -> None:
+    notes = "\nThe server's own work is the rest.\n"
+    text = page.text(json.loads(written.read_text()), [], notes)
+    assert page.notes_of(text) == notes
+    assert page.notes_of("# Performance\n") == "\n"
 
 
 def a_result(part: str, place: str, release: str, job: Job, **cpu: list[float]) -> Result:
@@ -129,6 +136,22 @@ def test_speed_counts_upwards() -> None:
     speed, first = targets.verdicts([result, short])
     assert (speed.value.median, speed.at_least, speed.met) == (20, True, True)
     assert (first.value.median, first.met) == (0.05, True)
+
+
+def test_a_crowd_cannot_be_faster_than_the_nim() -> None:
+    job = Job("stream", "native", "text", 1000, 200, rate=100)
+
+    def verdict(direct: float) -> targets.Verdict:
+        result = a_result(
+            "native-server", "server", "0.2.12", job, ours=[1.02], builtin=[4.0], direct=[direct]
+        )
+        (only,) = targets.verdicts([result])
+        return only
+
+    assert verdict(0.5).limit == 5
+    assert not verdict(0.5).met
+    assert verdict(1.0).limit == pytest.approx(0.95 * 4)
+    assert verdict(1.0).met
 
 
 def test_every_target_of_the_plan_has_its_cell() -> None:
