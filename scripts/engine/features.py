@@ -108,6 +108,13 @@ LACKS = (
     ),
     *(Lack(engine, "*", "embeddings", _NO_EMBEDDER) for engine in _MODELS),
     *(Lack(engine, "*", "engine_error", _NO_FAILURE) for engine in _MODELS),
+    Lack(
+        "smollm2",
+        DIRECT,
+        "reasoning",
+        "SmolLM2's chat template leaves earlier reasoning out",
+        "'reasoning': 0",
+    ),
     Lack("sglang", DIRECT, "choice", "SGLang itself has no field for it", "no field for choice"),
     Lack("sglang", DIRECT, "unknown_model", "SGLang answers with the model that it has", "DID NOT"),
     *(

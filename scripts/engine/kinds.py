@@ -106,6 +106,13 @@ class Kind:
 # --- processes --------------------------------------------------------------
 
 
+# A small model may fill JSON with whitespace until its tokens are used up.
+_NO_WHITESPACE = (
+    "--structured-outputs-config",
+    '{"backend": "xgrammar", "disable_any_whitespace": true}',
+)
+
+
 def _vllm(kind: Kind, port: int, folder: Path) -> tuple[Process, ...]:
     # The model is named by a relative path because `GET /v1/models` shows it.
     words = (
@@ -113,9 +120,10 @@ def _vllm(kind: Kind, port: int, folder: Path) -> tuple[Process, ...]:
         *("--served-model-name", kind.served, "--host", "127.0.0.1", "--port", str(port)),
         *("--max-model-len", str(CONTEXT), "--max-num-seqs", "8", "--enforce-eager"),
         *("--distributed-executor-backend", "uni"),
-        *("--dtype", "bfloat16" if kind.model is REAL else "float32"),
-        "--enable-auto-tool-choice",
+        # In bfloat16, tokens may be equally likely, and the best one is drawn among them.
+        *("--dtype", "float32", "--enable-auto-tool-choice"),
         *("--tool-call-parser", "hermes" if kind.model is REAL else "llama3_json"),
+        *(_NO_WHITESPACE if kind.model is REAL else ()),
     )
     return (Process(words, kind.model.path.parent, OFFLINE, lists=kind.served),)
 
@@ -135,6 +143,8 @@ def _sglang(kind: Kind, port: int, folder: Path) -> tuple[Process, ...]:
         **OFFLINE,
         "SGLANG_USE_CPU_ENGINE": "1",
         "SGLANG_SKIP_SGL_KERNEL_VERSION_CHECK": "1",
+        # How often it looks whether the caller of a whole answer is still there, in seconds.
+        "SGLANG_REQUEST_STATE_WAIT_TIMEOUT": "1",
     }
     return (Process(words, kind.model.path.parent, variables, lists=kind.served),)
 

@@ -13,7 +13,9 @@ from .requests import COUNT
 
 feature = pytest.mark.feature
 MOST = 1500  # tokens, for which some seconds pass
-MORE = {"llamacpp": 1900}  # it looks once a second whether the caller is still there
+# They look once a second whether the caller is still there.
+MORE = {"llamacpp": 1900, "sglang": 1900}
+LEAVES = 0.3  # seconds: once the engine has begun, and before a fast one is done
 
 
 @pytest.fixture
@@ -43,8 +45,8 @@ def test_leaving_a_stream_stops_the_engine(
 ) -> None:
     before = wait_until_idle(activity).generated
     with caller.open_stream(COUNT, max_tokens=most) as stream:
-        for _ in range(4):
-            next(stream)
+        # The next piece of a server may hold all that a fast engine writes.
+        next(stream)
     time.sleep(0.5)
     generated = wait_until_idle(activity).generated - before
     assert 0 < generated < most / 2, f"{generated} tokens were generated"
@@ -55,7 +57,7 @@ def test_leaving_a_whole_answer_stops_the_engine(
     caller: Caller, activity: Callable[[], Activity], most: int
 ) -> None:
     before = wait_until_idle(activity).generated
-    caller.leave(COUNT, 1.0, max_tokens=most)
+    caller.leave(COUNT, LEAVES, max_tokens=most)
     time.sleep(0.5)
     generated = wait_until_idle(activity).generated - before
     assert generated < most / 2, f"{generated} tokens were generated"

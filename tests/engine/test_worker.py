@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +64,14 @@ async def health(engine: Engine) -> str:
         await adapter.shutdown()
 
 
+def begun(caller: Caller) -> tuple[contextlib.ExitStack, Iterator[Any]]:
+    """Open a long stream and read its first piece; closing the stack closes it."""
+    opened = contextlib.ExitStack()
+    stream = opened.enter_context(caller.open_stream(COUNT, max_tokens=1800))
+    next(stream)
+    return opened, stream
+
+
 def wait_for_an_empty_404(engine: Engine, name: str) -> None:
     deadline = time.monotonic() + 60
     body = {"model": name, "messages": HELLO, "max_tokens": 2}
@@ -80,10 +89,12 @@ def seen(engine: Engine, kind: Kind, caller_of: Callable[[str], Caller]) -> Seen
     found = Seen()
     callers = {route: caller_of(route) for route in routes()}
     with contextlib.ExitStack() as stack:
-        streams: dict[str, Iterator[Any]] = {}
-        for route, caller in callers.items():
-            streams[route] = stack.enter_context(caller.open_stream(COUNT, max_tokens=1800))
-            next(streams[route])
+        # All at once: a fast engine may have ended the first stream before the last has begun.
+        with ThreadPoolExecutor(len(callers)) as pool:
+            opened = dict(zip(callers, pool.map(begun, callers.values()), strict=True))
+        streams = {route: stream for route, (_, stream) in opened.items()}
+        for closing, _ in opened.values():
+            stack.push(closing)
         engine.kill_worker()
         for route, stream in streams.items():
             found.streams[route] = outcome(lambda stream=stream: list(stream))
