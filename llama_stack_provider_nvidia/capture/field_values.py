@@ -77,6 +77,7 @@ FIELD_VALUES: Mapping[str, FieldValues] = {
     ),
     "max_completion_tokens": FieldValues(4, -1),
     "logit_bias": FieldValues({"5": 1}, {"5": 101}),
+    "best_of": FieldValues(2, {"a": 1}),
     "echo": FieldValues(True, {"a": 1}),
     "suffix": FieldValues("end", {"a": 1}, depends_on="the model"),
     "metadata": FieldValues({"a": "b"}, "text"),

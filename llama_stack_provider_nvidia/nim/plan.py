@@ -158,8 +158,8 @@ def _wire_body(
 
 
 def _is_reasoning_off(written: Mapping[str, Any], profile: Profile) -> bool:
-    """Return whether a request switches off the reasoning of a model that has a switch."""
-    if profile.reasoning is None or isinstance(profile.reasoning.form, Never):
+    """Return whether a request switches off the reasoning of a model that may reason."""
+    if profile.reasoning is not None and isinstance(profile.reasoning.form, Never):
         return False
     return is_reasoning_enabled(written, profile) is False
 

@@ -80,6 +80,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "thinking_token_budget": (64, "much"),
     "max_completion_tokens": (9, -9),
     "logit_bias": ({"5": 1}, None),
+    "best_of": (2, None),
     "echo": (True, None),
     "suffix": ("x", None),
     "metadata": ({"a": "b"}, None),
@@ -167,7 +168,7 @@ async def test_a_feature_is_carried_or_refused(nim: EmulatorServer, feature: Fea
         fields = {**fields, "max_tokens": None}
     if feature.name == "thinking_token_budget" and dialect == "hosted":
         fields = {**fields, "model": THINKER, "temperature": 0.5}
-    if feature.name in ("echo", "suffix") and isinstance(cell, MapTo):
+    if feature.name in ("best_of", "echo", "suffix") and isinstance(cell, MapTo):
         await endpoint.aclose()
         return  # fields of text completions, which some engines refuse: the mapping is tested
     match cell:

@@ -76,7 +76,7 @@ async def test_not_more_often_than_configured(
     assert (f"It was attempted {tries + 1} times." in str(caught.value)) is (tries > 0)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 501])
 async def test_what_will_not_change_is_not_asked_again(nim: EmulatorServer, status: int) -> None:
     nim.script(refusals(status))
     async with adapter_for(nim) as adapter:

@@ -69,6 +69,21 @@ def test_earlier_reasoning_goes_where_the_engine_reads_it(dialect, read, name):
     assert sent == {"role": "assistant", "content": "4", **expected}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "off"),
+    [
+        ({"enable_thinking": False}, True),
+        ({"thinking": False}, True),
+        ({"enable_thinking": True}, False),
+        ({"other": False}, False),
+        ({}, False),
+    ],
+)
+def test_reasoning_of_an_unknown_model_is_off_where_its_template_is_told_so(arguments, off):
+    body = {"model": "somebody/unknown", "messages": HELLO, "chat_template_kwargs": arguments}
+    assert plan_request(body, finding(Dialect.NIM2_VLLM), Settings()).is_reasoning_off is off
+
+
 CHECKS = [
     ({"structured_outputs": {"regex": "[0-9]+"}}, "12", "a1"),
     ({"nvext": {"guided_choice": ["yes", "no"]}}, "no", "perhaps"),
@@ -235,3 +250,22 @@ def test_other_stream_options_stay():
 )
 def test_how_many_choices_are_expected(body, count):
     assert expected_choices(body) == count
+
+
+@pytest.mark.parametrize("calls", [None, []])
+async def test_a_choice_without_calls_is_checked_whatever_its_finish_reason(calls):
+    delta = ChatDelta(content="perhaps", tool_calls=calls)
+    choice = ChatChoice(index=0, delta=delta, finish_reason="tool_calls")
+    guard = OutputGuard(constraint_of({"nvext": {"guided_choice": ["yes", "no"]}}))
+    guard.feed(ChatChunk(choices=[choice]))
+    with pytest.raises(ServerError, match="did not enforce"):
+        await guard.check()
+
+
+async def test_a_choice_whose_call_came_before_its_end_is_not_checked():
+    called = ChatDelta(tool_calls=[{"index": 0, "id": "c"}])
+    guard = OutputGuard(constraint_of({"nvext": {"guided_choice": ["yes", "no"]}}))
+    guard.feed(ChatChunk(choices=[ChatChoice(index=0, delta=called)]))
+    end = ChatChoice(index=0, delta=ChatDelta(), finish_reason="tool_calls")
+    guard.feed(ChatChunk(choices=[end]))
+    await guard.check()

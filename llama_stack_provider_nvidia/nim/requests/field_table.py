@@ -251,6 +251,7 @@ FIELD_TABLE: tuple[Feature, ...] = (
         date="2026-11",
     ),
     _without_effect_on_dynamo("logit_bias", {}),
+    _without_effect_on_dynamo("best_of", 1),
     _without_effect_on_dynamo("echo", False),
     _without_effect_on_dynamo("suffix", ""),
     _bookkeeping("metadata"),

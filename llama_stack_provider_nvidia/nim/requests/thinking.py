@@ -50,6 +50,7 @@ _OWN_ARGUMENTS = (
     "low_effort",
     "medium_effort",
 )
+_COMMON_SWITCHES = ("enable_thinking", "thinking")
 # ``chat_template_args`` is Dynamo's name for the same.
 _ARGUMENTS = ("chat_template_kwargs", "chat_template_args")
 _SYSTEM = ("system", "developer")
@@ -124,7 +125,8 @@ def is_reasoning_enabled(body: Mapping[str, Any], profile: Profile) -> bool | No
             return None if effort is None else effort != off
         case SystemText() as text:
             return _system_setting(body, text)
-    return None
+    # Of an unknown model, the switches that most templates have.
+    return False if any(_arguments(body).get(key) is False for key in _COMMON_SWITCHES) else None
 
 
 def _obstacle(

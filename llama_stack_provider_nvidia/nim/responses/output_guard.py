@@ -86,18 +86,20 @@ class OutputGuard:
     def __init__(self, constraint: Constraint) -> None:
         self._constraint = constraint
         self._texts: dict[int, list[str]] = {}
+        self._calling: set[int] = set()
         self._ended: list[tuple[str, str | None]] = []
 
     def feed(self, chunk: Any) -> list[Any]:
         """Take a chunk, or a whole response, of any codec."""
         for choice in chunk.choices or ():
-            texts = self._texts.setdefault(choice.index or 0, [])
+            index = choice.index or 0
+            texts = self._texts.setdefault(index, [])
             message = getattr(choice, "message", None)
             written = message if message is not None else getattr(choice, "delta", choice)
             texts.append(getattr(written, "content", None) or getattr(written, "text", None) or "")
-            if getattr(written, "tool_calls", None) or choice.finish_reason == "tool_calls":
-                continue  # the model called a tool in place of an answer
-            if choice.finish_reason or message is not None:
+            if getattr(written, "tool_calls", None):
+                self._calling.add(index)  # the model calls a tool in place of an answer
+            if index not in self._calling and (choice.finish_reason or message is not None):
                 self._ended.append(("".join(texts), choice.finish_reason))
         return [chunk]
 

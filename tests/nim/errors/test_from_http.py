@@ -201,6 +201,11 @@ def test_reason_is_found_in_every_family_of_bodies(status, body, said, as_bytes)
             ["limit 9"],
             id="nested details",
         ),
+        pytest.param(
+            {"message": "no", "detail": {"type": "context_length", "limit": 9}},
+            ["limit 9"],
+            id="detail",
+        ),
     ],
 )
 @pytest.mark.parametrize("in_stream", [False, True], ids=["status", "event"])
