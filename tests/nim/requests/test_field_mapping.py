@@ -173,7 +173,8 @@ def test_no_tools_are_an_empty_list_but_to_dynamo_which_refuses_one(dialect):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"logit_bias": {}}, {"logit_bias": None}, {"best_of": 1}, {"echo": False}, {"suffix": ""}]
+    "fields",
+    [{"logit_bias": {}}, {"logit_bias": None}, {"best_of": 1}, {"echo": False}, {"suffix": ""}],
 )
 def test_what_asks_for_nothing_is_left_out_where_it_would_be_ignored(fields):
     assert map_fields({**BASE, **fields}, Dialect.DYNAMO) == BASE
