@@ -158,12 +158,13 @@ async def test_a_tool_call_without_finish_reason_is_ended(
     assert answer.reason == ("end_of_message" if style == "native" else "tool_calls")
 
 
+@STYLES
 async def test_a_text_completion_without_finish_reason_is_ended(
-    nim: EmulatorServer, adapter: NVIDIAInferenceAdapter
+    nim: EmulatorServer, adapter: NVIDIAInferenceAdapter, style: str
 ) -> None:
     serve_choice(nim, True, {"text": "a"})
-    answer = await openai_completion(adapter, True)
-    assert (answer.text, answer.reason) == ("a", "stop")
+    answer = await COMPLETION[style](adapter, True)
+    assert (answer.text, answer.reason) == ("a", "end_of_turn" if style == "native" else "stop")
 
 
 async def test_one_end_of_two(nim: EmulatorServer, adapter: NVIDIAInferenceAdapter) -> None:
@@ -203,19 +204,27 @@ async def test_an_error_event_is_an_error_with_its_words(
     ],
 )
 @STYLES
+@pytest.mark.parametrize("route", ["chat", "completion"])
 async def test_an_error_event_anywhere(
-    nim: EmulatorServer, adapter: NVIDIAInferenceAdapter, style: str, event: str, place: str
+    nim: EmulatorServer,
+    adapter: NVIDIAInferenceAdapter,
+    style: str,
+    event: str,
+    place: str,
+    route: str,
 ) -> None:
-    text = {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}]}
-    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    written: dict[str, Any] = {"delta": {"content": "a"}} if route == "chat" else {"text": "a"}
+    text = {"choices": [{"index": 0, **written, "finish_reason": None}]}
+    end = {"choices": [{"index": 0, **written, "finish_reason": "stop"}]}
     items: dict[str, list[Any]] = {
         "first": [{"raw": event}, text, end, "[DONE]"],
         "middle": [text, {"raw": event}, "[DONE]"],
         "last": [text, {"raw": event.removesuffix("\n\n")}],
     }
     nim.script([{"sse": items[place]}])
+    way = (CHAT if route == "chat" else COMPLETION)[style]
     with pytest.raises(NIMError, match="boom: it broke"):
-        await CHAT[style](adapter, True)
+        await way(adapter, True)
 
 
 @STYLES
@@ -231,6 +240,16 @@ async def test_side_events_are_no_part_of_the_response(
     else:
         pieces = [call.function.arguments for call in answer.calls]
         assert "".join(pieces) == '{"city":"Paris"}'
+
+
+@STYLES
+async def test_side_events_are_no_part_of_a_text_completion(
+    nim: EmulatorServer, adapter: NVIDIAInferenceAdapter, style: str
+) -> None:
+    event = {"raw": 'event: reasoning_dispatch\ndata: {"choices": [{"text": "not this"}]}\n\n'}
+    end = {"choices": [{"index": 0, "text": "a", "finish_reason": "stop"}]}
+    nim.script([{"sse": [event, end, "[DONE]"]}])
+    assert (await COMPLETION[style](adapter, True)).text == "a"
 
 
 # Beside the answer

@@ -79,6 +79,12 @@ def responses(
         yield client
 
 
+def delta(content: str, finish_reason: str | None = None) -> dict[str, Any]:
+    """A chunk of a stream."""
+    choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}
+    return {"id": "a", "choices": [choice]}
+
+
 def create(client: openai.OpenAI, streamed: bool, **fields: Any) -> Any:
     """Make a response, and check that its stream says the same as its end."""
     answer: Any = client.responses.create(model=MODEL, stream=streamed, **fields)
@@ -169,6 +175,51 @@ if stack.REASONING:
         last = list(responses.responses.create(model=MODEL, input="hi", stream=True))[-1]
         assert last.type == "response.failed"
         assert "abort" in str(last)
+
+    @pytest.mark.parametrize(
+        ("events", "text"),
+        [
+            pytest.param([delta("Four."), "[DONE]"], "Four.", id="no finish reason"),
+            pytest.param(
+                [delta("Four."), delta("", "tool_calls"), "[DONE]"], "Four.", id="tool_calls, none"
+            ),
+            pytest.param(
+                [delta("Four."), delta("", "hardly_known"), "[DONE]"], "Four.", id="unknown reason"
+            ),
+            pytest.param(
+                [delta("\n\n Four."), delta("", "stop"), "[DONE]"], "\n\n Four.", id="blank lines"
+            ),
+            pytest.param(
+                [
+                    {"raw": 'event: tool_call_dispatch\ndata: {"choices": 5}\n\n'},
+                    {**delta("Fo"), "id": ""},
+                    {**delta("ur.", "stop"), "id": "b", "usage": {"total_tokens": "many"}},
+                    "[DONE]",
+                ],
+                "Four.",
+                id="side event, two ids, odd usage",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_odd_answers_of_engines_come_through(
+        responses: openai.OpenAI, nim: EmulatorServer, events: list[Any], text: str, streamed: bool
+    ) -> None:
+        nim.script([{"path": "/v1/chat/completions", "sse": events}])
+        answer = create(responses, streamed, input="Two and two?")
+        assert (answer.status, answer.output_text) == ("completed", text)
+
+    @pytest.mark.parametrize(
+        "event", ["event: error\n: boom: it broke\n\n", "event: error\ndata: boom: it broke\n\n"]
+    )
+    def test_an_error_event_fails_the_response(
+        responses: openai.OpenAI, nim: EmulatorServer, event: str
+    ) -> None:
+        events = [delta("Half"), {"raw": event}, "[DONE]"]
+        nim.script([{"path": "/v1/chat/completions", "sse": events}])
+        last = list(responses.responses.create(model=MODEL, input="hi", stream=True))[-1]
+        assert last.type == "response.failed"
+        assert "boom: it broke" in str(last)
 
 
 if stack.ANTHROPIC:
