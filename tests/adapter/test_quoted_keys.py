@@ -13,7 +13,7 @@ from llama_stack_provider_nvidia.nim import errors
 
 from ..matrix.causes import FixedServer
 from .observed import Telemetry
-from .test_request_log import CHATS, POSSIBLE, Ask
+from .test_request_log import EMBEDDER, MODEL, POSSIBLE, RERANKER, Ask
 from .test_telemetry import telemetry as telemetry
 
 HEX = "4f1c9e07a3b2d5e8"
@@ -77,6 +77,18 @@ FORMS: dict[str, str] = {
 }
 
 
+async def completion(adapter: NVIDIAInferenceAdapter) -> Any:
+    return await adapter.openai_completion(model=MODEL, prompt="hello")
+
+
+async def embeddings(adapter: NVIDIAInferenceAdapter) -> Any:
+    return await adapter.openai_embeddings(model=EMBEDDER, input="hello")
+
+
+async def rerank(adapter: NVIDIAInferenceAdapter) -> Any:
+    return await adapter.rerank(RERANKER, "hello", ["world"])
+
+
 @pytest.fixture
 def every_log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     # Some servers raise the level of the SDK's own module.
@@ -96,7 +108,7 @@ def quoted(text: str) -> list[str]:
 async def test_a_quoted_key_gets_nowhere(
     place: str, form: str, every_log: pytest.LogCaptureFixture, telemetry: Telemetry
 ) -> None:
-    for ask in (ask for ask in CHATS if ask in POSSIBLE):
+    for ask in (*POSSIBLE, completion, embeddings, rerank):
         await check(ask, PLACES[place], FORMS[form])
     written = "".join(f"{record.getMessage()} {vars(record)}" for record in every_log.records)
     assert "llama_stack_provider_nvidia.requests" in written
