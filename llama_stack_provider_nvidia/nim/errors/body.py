@@ -105,16 +105,19 @@ def _reason_in(body: object) -> str:
     """Return what an error body says of the cause beside its text, "" where it says nothing.
 
     Dynamo 1.6 puts it in ``details``, at the top or under ``error``; others in ``reason`` or
-    ``details`` as text, or in ``detail``, which is mostly the text itself.
+    ``details`` as text. ``detail`` is mostly the text itself, and counts as an object without one.
     """
     decoded = _decoded(body)
     if not isinstance(decoded, dict):
         return ""
     inner = decoded.get("error")
     for report in (decoded, inner if isinstance(inner, dict) else {}):
-        for key in ("details", "reason", "detail"):
-            if (found := report.get(key)) and not (key == "detail" and _text_in(found)):
-                return _flat(found)
+        for key in ("details", "reason"):
+            if said := _flat(report.get(key)):
+                return said
+        detail = report.get("detail")
+        if isinstance(detail, dict) and not _text_in(detail):
+            return _flat(detail)
     return ""
 
 
