@@ -414,6 +414,18 @@ async def test_tool_calls_without_any_is_a_stop(
 
 @STYLES
 @STREAMED
+async def test_tool_calls_that_are_the_text_null_are_none(
+    nim: EmulatorServer, adapter: NVIDIAInferenceAdapter, style: str, stream: bool
+) -> None:
+    written = {"content": "a", "tool_calls": "null"}
+    choice = {"delta" if stream else "message": written, "finish_reason": "tool_calls"}
+    serve_choice(nim, stream, choice)
+    answer = await CHAT[style](adapter, stream)
+    assert (answer.text, answer.reason) == ("a", "end_of_turn" if style == "native" else "stop")
+
+
+@STYLES
+@STREAMED
 async def test_a_call_that_is_cut_was_out_of_tokens(
     nim: EmulatorServer, adapter: NVIDIAInferenceAdapter, style: str, stream: bool
 ) -> None:

@@ -23,19 +23,18 @@ def complete_message(choice: dict[str, Any], known: ChatChoice) -> None:
     message["role"] = "assistant"
     message.setdefault("content", None)
     rename_reasoning(message)
-    calls = message.get("tool_calls")
-    if not calls:
+    read = known.message.tool_calls if known.message is not None else None
+    if not read:  # none, or the text "null"
         message.pop("tool_calls", None)
         settle_tool_calls(choice, None)
         return
-    of_message = known.message.tool_calls if known.message is not None else None
     assembler = ToolCallAssembler(whole=True)
-    for call in of_message or ():
+    for call in read:
         assembler.feed(call)
     assembler.finish()  # fails if one has no name
     settle_tool_calls(choice, assembler)
     cut = choice["finish_reason"] == LENGTH
-    for call in calls:
+    for call in message["tool_calls"]:
         call["id"] = call.get("id") or f"call_{uuid.uuid4().hex}"
         complete_call(call)
         if not cut:  # an empty text is no JSON
