@@ -85,7 +85,7 @@ class Run:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it runs the whole suite, alone on the machine."""
+        """True if it runs the whole suite, alone on the machine."""
         return self.stack in WHOLE_ON and self.python == interpreters.minimum_python(self.stack)
 
     @property

@@ -15,7 +15,7 @@ def names() -> list[str]:
 
 
 def has_native_api() -> bool:
-    """Whether the installed release has the native API.
+    """Return whether the installed release has the native API.
 
     Asked of the release, not of this package: the fuzzer counts the branches of what it imports
     first.

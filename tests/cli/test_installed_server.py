@@ -1,4 +1,4 @@
-"""What is read of the installed server without importing it."""
+"""Facts of the installed server, read without importing it."""
 
 import importlib
 import importlib.util

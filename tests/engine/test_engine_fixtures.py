@@ -17,7 +17,7 @@ SAMPLED = {
 
 
 TRIES = 3
-"""A stream's pieces may come together: what counts differs each time."""
+"""How often streams are asked for: on a busy machine, pieces of one may come together."""
 
 
 def test_the_fixture_has_what_it_answers(engine: Engine, kind: Kind, served: str) -> None:
@@ -25,6 +25,6 @@ def test_the_fixture_has_what_it_answers(engine: Engine, kind: Kind, served: str
     for _ in range(TRIES):
         seen = compare(fixture_of(kind.name), engine.url, model=served)
         found = {key: text for key, text in seen.items() if key not in sampled}
-        if not found:
-            return
-    raise AssertionError(found)
+        if not found or any(aspect != "events" for _, aspect in found):
+            break
+    assert not found

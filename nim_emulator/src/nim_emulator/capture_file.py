@@ -103,7 +103,7 @@ class CapturedCall(BaseModel):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the response came to its end, and all of it is here."""
+        """True if the response came to its end, and all of it is here."""
         return self.status is not None and not (self.error or self.cut or self.withheld)
 
 
