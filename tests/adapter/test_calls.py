@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +19,13 @@ from nim_emulator import EmulatorServer
 
 from . import own_api
 from .conftest import MODEL
+
+
+@pytest.fixture(scope="module")
+def shared_nim() -> Iterator[EmulatorServer]:
+    # Slow enough that a stream does not fit into the sockets' buffers before a test leaves it.
+    with EmulatorServer(tokens_per_second=500) as nim:
+        yield nim
 
 
 def user(text: str) -> Any:
