@@ -16,7 +16,8 @@ from typing import Any
 
 from benchmarks import system
 from benchmarks.cells import Job, Sample
-from scripts.stack_server import ROOT, stop_process
+from scripts.child_process import stop_process
+from scripts.stack_server import ROOT
 
 UNDER_TEST, AROUND = 1, 0
 """The core of the process that is measured, and that of all the others."""

@@ -13,7 +13,7 @@ from typing import Protocol
 from benchmarks import cells, children, payloads, servers, system
 from benchmarks.cells import Cell, Job, Result, Sample
 from benchmarks.children import Replay, WorkerError
-from scripts.stack_server import ServerError
+from scripts.child_process import ServerError
 
 _UNABLE = (WorkerError, ServerError, ValueError, OSError, TimeoutError)
 

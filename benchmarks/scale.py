@@ -18,7 +18,6 @@ import os
 import platform
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,8 +29,9 @@ from statistics import median
 from benchmarks import children, load, servers, system
 from benchmarks.cells import Job
 from scripts import deploy_tools, marked
+from scripts.child_process import Child, ServerError, free_port, taken
 from scripts.private_postgres import PrivatePostgres
-from scripts.stack_server import ROOT, ServerError, StackServer, free_port, stop_process, taken
+from scripts.stack_server import ROOT, StackServer
 
 RUN = ROOT / "deploy" / "kubernetes" / "base" / "run.yaml"
 NGINX = ROOT / "deploy" / "nginx" / "llama-stack.conf"
@@ -124,7 +124,7 @@ def nginx_config(listen: int, ports: Sequence[int], folder: Path) -> str:
     )
     head = "daemon off;\nworker_processes 1;\n" + ("user root;\n" if os.geteuid() == 0 else "")
     return (
-        f"{head}pid {folder}/nginx.pid;\nerror_log {folder}/nginx.log;\n"
+        f"{head}pid {folder}/nginx.pid;\nerror_log stderr;\n"
         f"events {{ worker_connections 4096; }}\n"
         f"http {{\n    access_log off;\n{temporary}{text}}}\n"
     )
@@ -141,18 +141,9 @@ def nginx(ports: Sequence[int], folder: Path) -> Iterator[tuple[str, int]]:
     file = folder / "nginx.conf"
     file.write_text(nginx_config(listen, ports, folder), encoding="utf-8")
     command = [str(deploy_tools.path("nginx")), "-p", str(folder), "-c", str(file)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        for _ in range(100):
-            if taken(listen):
-                break
-            if process.poll() is not None:
-                raise ServerError((folder / "nginx.log").read_text(encoding="utf-8"))
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.1)
-        yield f"http://127.0.0.1:{listen}", process.pid
-    finally:
-        stop_process(process)
+    log = folder / "nginx.log"
+    with Child("nginx", command, log, ready=lambda: taken(listen)) as child:
+        yield f"http://127.0.0.1:{listen}", child.pid
 
 
 @contextlib.contextmanager

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from scripts import demo_openai, demo_steps, launch, stack_client
+from scripts.child_process import ServerError, tail
 from scripts.demo_steps import Step
 from scripts.model_choice import offered_model
-from scripts.stack_server import ServerError, tail
 
 REQUEST_SECONDS = 120.0
 NOT_OF_SMALL_MODELS = ("tool call and its result", "parallel tool calls, streamed")

@@ -6,14 +6,10 @@ import contextlib
 import importlib.metadata
 import logging
 import os
-import queue
 import re
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +18,12 @@ from types import FrameType
 from rich.console import Console
 
 from scripts import stack_client
+from scripts.child_process import Child, ServerError
 from scripts.engine import running as engines
 from scripts.engine.kinds import KINDS
-from scripts.stack_server import ROOT, ServerError, StackServer, stop_process, tail
+from scripts.stack_server import ROOT, StackServer
 
 HOSTED_URL = "https://integrate.api.nvidia.com/v1"
-EMULATOR_SECONDS = 60.0
 # One of each kind, the one that the demo calls first.
 EMULATED = (
     "--model=meta/llama-3.1-8b-instruct",
@@ -36,7 +32,7 @@ EMULATED = (
     "--model=nvidia/llama-3.1-nemotron-nano-8b-v1",
     "--model=nvidia/llama-3.2-nv-rerankqa-1b-v2",
 )
-_READY = re.compile(r"^Emulating NIM \((?P<dialect>[\w-]+)\) at (?P<url>\S+)")
+_READY = re.compile(r"^Emulating NIM \([\w-]+\) at (?P<url>\S+)\s", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -110,26 +106,26 @@ def emulator(log_path: Path) -> Iterator[Nim]:
         ServerError: It ended by itself, or did not say in time that it is ready.
     """
     program = str(Path(sys.executable).parent / "llama-stack-nvidia")
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            # At the pace of a model: what comes all at once is joined into one event.
-            [
-                *(program, "emulate", "--port=0", "--dialect=nim2", "--tokens-per-second=80"),
-                *EMULATED,
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            start_new_session=True,
-        )
-    try:
-        yield Nim(_emulator_url(process, log_path), emulated=True)
-    finally:
-        stop_process(process)
-        if process.stdout:
-            process.stdout.close()
+
+    def ready() -> re.Match[str] | None:
+        return _READY.search(log_path.read_text("utf-8", "replace"))
+
+    child = Child(
+        "The emulated NIM",
+        # At the pace of a model: what comes all at once is joined into one event.
+        [
+            *(program, "emulate", "--port=0", "--dialect=nim2", "--tokens-per-second=80"),
+            *EMULATED,
+        ],
+        log_path,
+        ready=lambda: bool(ready()),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    with child:
+        found = ready()
+        assert found
+        yield Nim(found["url"], emulated=True)
 
 
 @contextlib.contextmanager
@@ -151,34 +147,6 @@ def real_engine(name: str, folder: Path) -> Iterator[Nim]:
             yield Nim(made.url, emulated=False, engine=f"{KINDS[name].title}, on this machine")
     except engines.EngineError as error:
         raise ServerError(str(error)) from error
-
-
-def _emulator_url(process: subprocess.Popen[bytes], log_path: Path) -> str:
-    """Wait for the line with the address; go on reading so the child never blocks on writing."""
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-
-    def read() -> None:
-        assert process.stdout is not None
-        # Closing the pipe while this thread reads it is how the emulator's end looks.
-        with contextlib.suppress(ValueError, OSError):
-            for line in process.stdout:
-                lines.put(line.decode("utf-8", "replace"))
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    deadline = time.monotonic() + EMULATOR_SECONDS
-    while (left := deadline - time.monotonic()) > 0:
-        try:
-            line = lines.get(timeout=left)
-        except queue.Empty:
-            break
-        if line is None:
-            message = f"The emulated NIM ended by itself. The end of its log:\n{tail(log_path)}"
-            raise ServerError(message)
-        if found := _READY.match(line):
-            return found["url"]
-    message = f"The emulated NIM was not ready in {EMULATOR_SECONDS:.0f} s:\n{tail(log_path)}"
-    raise ServerError(message)
 
 
 @contextlib.contextmanager

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import interpreters, junit, releases, venvs
+from scripts.child_process import stop_process, tail
 from scripts.interpreters import NoInterpreterError, Version
 from scripts.phases import PhaseError, Phases
-from scripts.stack_server import stop_process, tail
 
 SUITE = "tests/matrix"
 # All that runs on Llama Stack's code, on the first release: it has the native API, and `make test`

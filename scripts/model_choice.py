@@ -7,9 +7,9 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scripts.child_process import ServerError
 from scripts.launch import Nim
 from scripts.stack_client import listed
-from scripts.stack_server import ServerError
 
 DEFAULT_MODEL = "meta/llama-3.1-8b-instruct"
 

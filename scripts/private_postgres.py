@@ -15,13 +15,13 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scripts import deploy_tools
-from scripts.stack_server import Child, ServerError, free_port, tail, taken
+from scripts.child_process import Child, ServerError, free_port, tail, taken
 
-_START_SECONDS = 60.0
+if TYPE_CHECKING:  # Python has it from 3.11 on
+    from typing import Self
 
 
 def _account() -> dict[str, Any]:
@@ -33,20 +33,24 @@ def _account() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-class PrivatePostgres:
+class PrivatePostgres(Child):
     """A database cluster that is made at the start and deleted at the end.
 
     Attributes:
         port: The port on 127.0.0.1.
         variables: What deploy/kubernetes/base/run.yaml calls its settings.
+
+    Raises:
+        deploy_tools.MissingError: PostgreSQL is not installed.
     """
 
     def __init__(self) -> None:
         self.port = free_port()
         self._account = _account()
+        self._initdb = deploy_tools.path("initdb")
         # Not below a folder of pytest's, which other accounts may not enter.
         self._folder = Path(tempfile.mkdtemp(prefix="private-postgres-"))
-        self._child: Child | None = None
+        self._data = self._folder / "data"
         self.variables = {
             "STORE": "postgres",
             "POSTGRES_HOST": "127.0.0.1",
@@ -55,29 +59,27 @@ class PrivatePostgres:
             "POSTGRES_USER": "llamastack",
             "POSTGRES_PASSWORD": "llamastack",
         }
+        command = [str(self._initdb.resolve().with_name("postgres")), "-D", str(self._data)]
+        super().__init__(
+            "PostgreSQL",
+            [*command, "-h", "127.0.0.1", "-p", str(self.port), "-k", ""],
+            self._folder / "log",
+            ready=self._takes_connections,
+            cwd=self._folder,
+            **self._account,
+        )
 
-    @property
-    def pid(self) -> int:
-        """The process id of the server."""
-        if self._child is None:
-            message = "PostgreSQL has not been started"
-            raise ServerError(message)
-        return self._child.process.pid
-
-    def start(self) -> PrivatePostgres:
+    def start(self) -> Self:
         """Make the cluster and start it.
 
         Raises:
             ServerError: It did not start.
-            deploy_tools.MissingError: PostgreSQL is not installed.
         """
         if self._account:
             os.chown(self._folder, self._account["user"], self._account["group"])
-        data, log = self._folder / "data", self._folder / "log"
-        initdb = deploy_tools.path("initdb")
-        words = [str(initdb), "-D", str(data), "-U", "llamastack", "--auth=trust", "-E", "UTF8"]
+        words = [str(self._initdb), "-D", str(self._data), "-U", "llamastack", "--auth=trust"]
         made = subprocess.run(
-            [*words, "--no-sync", "--locale=C"],
+            [*words, "-E", "UTF8", "--no-sync", "--locale=C"],
             capture_output=True,
             text=True,
             cwd=self._folder,
@@ -86,33 +88,14 @@ class PrivatePostgres:
         )
         if made.returncode:
             raise ServerError(made.stderr)
-        command = [str(initdb.resolve().with_name("postgres")), "-D", str(data)]
-        command += ["-h", "127.0.0.1", "-p", str(self.port), "-k", ""]
-        self._child = Child("PostgreSQL", command, log, cwd=self._folder, **self._account)
-        # It listens before it takes connections; the stack's servers try again meanwhile.
-        try:
-            self._child.wait_until(
-                lambda: taken(self.port) and "ready to accept" in tail(log, 5), _START_SECONDS
-            )
-        except BaseException:
-            self.stop()
-            raise
-        return self
+        return super().start()
 
     def stop(self) -> None:
         """Stop it and delete its files."""
-        if self._child is not None:
-            self._child.stop()
+        super().stop()
         with contextlib.suppress(OSError):
             shutil.rmtree(self._folder)
 
-    def __enter__(self) -> PrivatePostgres:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
+    def _takes_connections(self) -> bool:
+        # It listens before it takes connections; the stack's servers try again meanwhile.
+        return taken(self.port) and "ready to accept" in tail(self.log_path, 5)

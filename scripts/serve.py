@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from scripts import launch, stack_client
+from scripts.child_process import ServerError
 from scripts.model_choice import offered_model
-from scripts.stack_server import ServerError
 
 _NATIVE = """
 Call it with curl:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.child_process import free_port
 from scripts.engine.installing import ROOT, Environment
 from scripts.engine.models import Model
 from scripts.engine.running import Engine, Process, fetch
-from scripts.stack_server import free_port
 
 HERE = Path(__file__).parent
 LLAMA = "meta/llama-3.1-8b-instruct"

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from scripts.stack_server import tail
+from scripts.child_process import tail
 
 STOP_SECONDS = 15.0
 START_SECONDS = 600.0

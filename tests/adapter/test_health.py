@@ -8,7 +8,7 @@ import pytest
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
 from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from nim_emulator import EmulatorServer
-from scripts.stack_server import free_port
+from scripts.child_process import free_port
 
 READY = "/v1/health/ready"
 

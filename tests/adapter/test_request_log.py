@@ -16,7 +16,7 @@ from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.nim import errors, telemetry
 from llama_stack_provider_nvidia.nim.telemetry.request_log import LOGGER
 from nim_emulator import EmulatorServer
-from scripts.stack_server import free_port
+from scripts.child_process import free_port
 
 from .conftest import MODEL
 from .observed import Log, fields

@@ -15,7 +15,7 @@ from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.nim import errors
 from llama_stack_provider_nvidia.nim.transport import client_pool, sender
 from nim_emulator import EmulatorServer
-from scripts.stack_server import free_port
+from scripts.child_process import free_port
 
 from . import own_api
 from .conftest import MODEL

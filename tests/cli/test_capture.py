@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nim_emulator import EmulatorServer, read_capture
-from scripts.stack_server import free_port
+from scripts.child_process import free_port
 
 from .conftest import LLM, TOOL, Run, Terminal
 

@@ -7,7 +7,8 @@ import pytest
 
 from llama_stack_provider_nvidia.doctor import connection, probes, service
 from nim_emulator import EmulatorServer
-from scripts.stack_server import ROOT, free_port
+from scripts.child_process import free_port
+from scripts.stack_server import ROOT
 
 from .conftest import EMBEDDER, LLM, RERANKER, Run
 from .test_completion import COMMANDS

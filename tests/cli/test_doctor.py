@@ -13,7 +13,7 @@ from llama_stack_provider_nvidia.doctor import connection, probes, service
 from llama_stack_provider_nvidia.run_yaml.installed_server import log_format_variable
 from llama_stack_provider_nvidia.run_yaml.providers_dir import providers_dir_path
 from nim_emulator import EmulatorServer
-from scripts.stack_server import free_port
+from scripts.child_process import free_port
 
 from .conftest import EMBEDDER, LLM, RERANKER, Run, Terminal
 

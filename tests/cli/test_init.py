@@ -13,7 +13,8 @@ from llama_stack_provider_nvidia.run_yaml.provider_entries import read_provider_
 from llama_stack_provider_nvidia.run_yaml.release_format import RunYamlFormat
 from llama_stack_provider_nvidia.run_yaml.writer import RunYamlOptions, render_run_yaml
 from nim_emulator import EmulatorServer
-from scripts.stack_server import ROOT, free_port
+from scripts.child_process import free_port
+from scripts.stack_server import ROOT
 
 from .conftest import EMBEDDER, LLM, RERANKER, Run, Terminal
 

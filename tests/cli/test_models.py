@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from nim_emulator import EmulatorServer
-from scripts.stack_server import free_port
+from scripts.child_process import free_port
 
 from .conftest import EMBEDDER, LLM, RERANKER, Run
 

@@ -16,7 +16,8 @@ import yaml
 from llama_stack_provider_nvidia.nim.errors import types as errors
 from nim_emulator import EmulatorServer
 from scripts import deploy_env, deploy_tools
-from scripts.stack_server import ROOT, free_port, stop_process
+from scripts.child_process import Child, free_port, taken
+from scripts.stack_server import ROOT
 from tests.http_limits import NOT_KEPT
 from tests.matrix.servers import model, stack_server
 
@@ -105,11 +106,12 @@ def test_grafana_s_types_know_all_of_the_dashboard() -> None:
     assert "/panels/1/fieldConfig/defaults/units" in missing(given, json.loads(done.stdout))
 
 
-class Prometheus:
+class Prometheus(Child):
     """A real Prometheus that loads our rules and scrapes what it is told."""
 
     def __init__(self, folder: Path, targets: dict[str, tuple[str, str]]) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}"
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
         jobs = [
             {
                 "job_name": name,
@@ -131,8 +133,8 @@ class Prometheus:
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address={self.url.removeprefix('http://')}",
         ]
-        with (folder / "prometheus.log").open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        log = folder / "prometheus.log"
+        super().__init__("Prometheus", command, log, ready=lambda: taken(port))
 
     def get(self, path: str, **parameters: str) -> Any:
         return httpx.get(f"{self.url}{path}", params=parameters, trust_env=False).json()
@@ -146,11 +148,8 @@ class Prometheus:
     def wait_for(self, query: str, seconds: float = 60) -> list[dict[str, Any]]:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            try:
-                if found := self.query(query):
-                    return found
-            except httpx.TransportError:
-                assert self.process.poll() is None
+            if found := self.query(query):
+                return found
             time.sleep(0.5)
         raise AssertionError(query)
 
@@ -178,8 +177,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
                 name: (nim.url.removeprefix("http://"), "/v1/metrics") for name, nim in nims.items()
             },
         }
-        made = Prometheus(folder, targets)
-        running.callback(stop_process, made.process)
+        made = running.enter_context(Prometheus(folder, targets))
         for name in targets:
             made.wait_for(f'up{{job="{name}"}} == 1')
         with httpx.Client(

@@ -12,8 +12,8 @@ from benchmarks import scale
 from benchmarks.cells import Job
 from benchmarks.scale import Rig, Setup
 from nim_emulator import EmulatorServer
+from scripts.child_process import free_port
 from scripts.private_postgres import PrivatePostgres
-from scripts.stack_server import free_port
 
 LLM = "meta/llama-3.1-8b-instruct"
 # Between two tokens, so that their arrival can be told apart on any machine.

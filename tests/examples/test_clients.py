@@ -18,7 +18,8 @@ import tiktoken
 
 from llama_stack_provider_nvidia import stack
 from nim_emulator import EmulatorServer
-from scripts.stack_server import ROOT, StackServer, free_port
+from scripts.child_process import free_port
+from scripts.stack_server import ROOT, StackServer
 
 from .conftest import FOLDER, finished, later
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from scripts.stack_server import free_port, stop_process, tail
+from scripts.child_process import Child, free_port
 
 LLM = "meta/llama-3.1-8b-instruct"
 EMBEDDER = "nvidia/nv-embedqa-e5-v5"
 RERANKER = "nvidia/llama-3.2-nv-rerankqa-1b-v2"
-_START_SECONDS = 30.0
 
 
-class NIMProcess:
+class NIMProcess(Child):
     """The emulator, on one port for all its lives.
 
     Args:
@@ -33,44 +30,19 @@ class NIMProcess:
     def __init__(self, folder: Path, tokens_per_second: float | None = None) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._log = folder / "nim.log"
-        self._rate = tokens_per_second
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> float:
-        """Start it; gives the moment (monotonic) in which it answered first."""
         command = [str(Path(sys.executable).with_name("llama-stack-nvidia")), "emulate"]
         command += ["--port", str(self.port)]
         for model in (LLM, EMBEDDER, RERANKER):
             command += ["--model", model]
-        if self._rate:
-            command += ["--tokens-per-second", str(self._rate)]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        end = time.monotonic() + _START_SECONDS
-        while time.monotonic() < end:
-            if self._process.poll() is not None:
-                break
-            try:
-                self.ask("connections")
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return time.monotonic()
-        raise AssertionError(f"the emulator did not start: {tail(self._log)}")
+        if tokens_per_second:
+            command += ["--tokens-per-second", str(tokens_per_second)]
+        log = folder / "nim.log"
+        super().__init__("The emulator", command, log, ready=self._answers, pause=0.02)
 
     def kill(self) -> None:
         """End it at once, as a crash does."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        """End it in order."""
-        if self._process is not None:
-            stop_process(self._process)
+        self.process.kill()
+        self.process.wait()
 
     def ask(self, what: str, data: Any = None, method: str | None = None) -> Any:
         """Ask the emulator about itself, or order something.
@@ -95,14 +67,8 @@ class NIMProcess:
         """Count the connections that are open; asking is one of them."""
         return len(self.ask("connections")["open"]) - 1
 
-    def __enter__(self) -> NIMProcess:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            self.ask("connections")
+            return True
+        return False

@@ -13,7 +13,7 @@ import pytest
 from nim_emulator.tls import TLS
 
 from nim_emulator import FAULTS, EmulatorServer
-from scripts.stack_server import free_port
+from scripts.child_process import free_port
 
 from . import asked, records
 from .asked import BUILTIN, OURS

@@ -79,7 +79,8 @@ async def restart(paced: Rig, end: Callable[[], None]) -> Moments:
         moments.gone = time.monotonic()
         await asyncio.to_thread(end)
         await asyncio.sleep(DOWN_S)
-        moments.back = await asyncio.to_thread(paced.nim.start)
+        await asyncio.to_thread(paced.nim.start)
+        moments.back = time.monotonic()
         await load
     return moments
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nim_emulator import EmulatorServer
-from scripts.stack_server import free_port
+from scripts.child_process import free_port
 
 LLM = "meta/llama-3.1-8b-instruct"
 GHOST = "meta/llama-ghost-instruct"

@@ -20,7 +20,8 @@ from llama_stack_provider_nvidia import get_adapter_impl, stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
 from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from nim_emulator import EmulatorServer
-from scripts.stack_server import ROOT, StackServer, free_port
+from scripts.child_process import free_port
+from scripts.stack_server import ROOT, StackServer
 
 from . import release
 

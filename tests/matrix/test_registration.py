@@ -9,7 +9,8 @@ import openai
 import pytest
 
 from nim_emulator import EmulatorServer
-from scripts.stack_server import StackServer, free_port
+from scripts.child_process import free_port
+from scripts.stack_server import StackServer
 
 from . import release
 from .servers import model, stack_server

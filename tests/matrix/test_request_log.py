@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from nim_emulator import EmulatorServer
-from scripts.stack_server import StackServer, free_port
+from scripts.child_process import free_port
+from scripts.stack_server import StackServer
 
 from .conftest import LLM
 from .servers import model, stack_server

@@ -1,11 +1,13 @@
 """The demo as a user sees it, against the emulated NIM and a real Llama Stack server."""
 
+import contextlib
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,16 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def running_with(variable: str) -> list[str]:
+    """The commands of all processes that have a variable in their environment."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if variable.encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
 def test_every_request_is_answered_and_everything_is_stopped(root: Path) -> None:
     done = subprocess.run(
         COMMAND, cwd=root, env=os.environ, capture_output=True, text=True, timeout=150, check=False
@@ -46,10 +58,11 @@ def test_every_request_is_answered_and_everything_is_stopped(root: Path) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
 def test_a_stopped_demo_leaves_nothing_running(root: Path, number: signal.Signals) -> None:
+    mark = uuid.uuid4().hex
     with subprocess.Popen(
         COMMAND,
         cwd=root,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "MARK": mark},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -60,11 +73,12 @@ def test_a_stopped_demo_leaves_nothing_running(root: Path, number: signal.Signal
             line = demo.stdout.readline()
             assert line, seen
             seen += line
+        assert running_with(mark)
         demo.send_signal(number)
         rest = demo.stdout.read()
         assert demo.wait(30) == 130, seen + rest
     assert "Traceback" not in rest
-    assert not any(map(listening, ports(seen)))
+    assert running_with(mark) == []
 
 
 def test_a_nim_that_does_not_answer_is_told_in_a_sentence(root: Path) -> None:

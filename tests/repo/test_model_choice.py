@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from scripts import model_choice
+from scripts.child_process import ServerError
 from scripts.launch import HOSTED_URL, Nim, named_nim
-from scripts.stack_server import ServerError
 
 DEFAULT = model_choice.DEFAULT_MODEL
 

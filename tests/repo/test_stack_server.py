@@ -1,16 +1,15 @@
 """The server helper, with stand-ins for the server."""
 
-import os
-import signal
 import socket
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from scripts.stack_server import ServerError, StackServer, free_port, stop_process, tail
+from scripts.child_process import ServerError
+from scripts.stack_server import StackServer
+
+from .test_child_process import gone
 
 HEALTHY = """\
 import http.server, os, sys
@@ -31,14 +30,6 @@ def stand_in(folder: Path, program: str) -> Path:
     script.write_text(f"#!{sys.executable}\n{program}")
     script.chmod(0o755)
     return folder / "python"
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def test_it_waits_until_the_server_answers_and_stops_it(tmp_path: Path) -> None:
@@ -103,40 +94,3 @@ def test_a_server_that_was_not_started_has_no_pid() -> None:
     with pytest.raises(ServerError, match="not been started"):
         _ = server.pid
     server.stop()
-
-
-def test_a_process_that_ignores_the_polite_order_is_killed_with_its_children() -> None:
-    program = (
-        "import signal, subprocess, sys, time\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        "print(child.pid, flush=True)\n"
-        "time.sleep(60)\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True
-    ) as process:
-        assert process.stdout is not None
-        child = int(process.stdout.readline())
-        stop_process(process, seconds=0.3)
-        assert process.poll() == -signal.SIGKILL
-    deadline = time.monotonic() + 5
-    # The orphan stays a zombie where nothing reaps it; its state tells it from a running one.
-    while time.monotonic() < deadline and not gone(child):
-        state = Path(f"/proc/{child}/stat")
-        if state.exists() and state.read_text().split()[2] == "Z":
-            break
-        time.sleep(0.05)
-    else:
-        assert gone(child)
-
-
-def test_tail(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    assert tail(log) == ""
-    log.write_text("one\ntwo\nthree\n")
-    assert tail(log, 2) == "two\nthree"
-
-
-def test_a_free_port_is_a_port() -> None:
-    assert 1024 < free_port() < 65536

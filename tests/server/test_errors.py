@@ -9,7 +9,8 @@ import pytest
 from llama_stack_client import APIStatusError, BadRequestError, LlamaStackClient
 
 from nim_emulator import EmulatorServer
-from scripts.stack_server import StackServer, free_port
+from scripts.child_process import free_port
+from scripts.stack_server import StackServer
 
 from .conftest import GHOST, MODEL
 from .test_answers import HELLO, WEATHER_TOOL, assert_model_is_listed

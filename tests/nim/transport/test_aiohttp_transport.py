@@ -26,7 +26,7 @@ from llama_stack_provider_nvidia.nim.transport.http_client import HTTPClientFact
 from llama_stack_provider_nvidia.nim.transport.network import NetworkConfig
 from llama_stack_provider_nvidia.nim.transport.retry import RetryPolicy
 from llama_stack_provider_nvidia.nim.transport.sender import Sender
-from scripts.stack_server import free_port
+from scripts.child_process import free_port
 
 from .raw_server import CHUNKED, Connection, RawServer, chunk, serving, whole
 
