@@ -19,6 +19,7 @@ from .responses.output_guard import constraint_of
 from .settings import Settings
 from .transport.body_reader import close_soon
 from .transport.client_pool import TransportSettings
+from .transport.request_record import record_of
 from .transport.sender import Sender
 
 Response = TypeVar("Response")
@@ -293,21 +294,19 @@ class Endpoint:
         Raises:
             ServerError: Another NIM is there by now, which may have ignored the constraint.
         """
-        confirmed: bool | None = False
         try:
             confirmed = await self._prober.confirms(response, body, dialect)
-        finally:
-            if confirmed is False:
-                close_soon(response)
+            found = (await self.finding()).dialect if confirmed is False else dialect
+        except BaseException as error:
+            _give_up(response, error)
+            raise
         response.extensions[_UNCONFIRMED] = confirmed is None
         if confirmed is False:
-            found = (await self.finding()).dialect
-            raise errors.make(
-                "nim_changed",
+            raise self._changed(
+                response,
+                body,
                 f"The NIM is no longer what it was: {found} in the place of {dialect}. It may have "
                 "ignored the constraint of this request.",
-                model=body.get("model"),
-                endpoint=self.url,
             )
 
     def _checking_unconfirmed(
@@ -322,15 +321,21 @@ class Endpoint:
             return plan
         constraint = constraint_of(body)
         if constraint is None:
-            close_soon(response)
-            raise errors.make(
-                "nim_changed",
+            raise self._changed(
+                response,
+                body,
                 "The NIM did not say whether it is still what it was, and may have ignored the "
                 "constraint of this request.",
-                model=plan.model,
-                endpoint=self.url,
             )
         return dataclasses.replace(plan, constraint=constraint)
+
+    def _changed(
+        self, response: httpx.Response, body: dict[str, Any], said: str
+    ) -> errors.NIMError:
+        """Give up a response that may come from another NIM, and return the error for it."""
+        error = errors.make("nim_changed", said, model=body.get("model"), endpoint=self.url)
+        _give_up(response, error)
+        return error
 
     async def _list_models(self, key: str | None) -> bytes:
         return (await self._sender.get("/models", _LIST_SECONDS, key)).content
@@ -338,3 +343,9 @@ class Endpoint:
     async def _probe(self, path: str) -> httpx.Response:
         """Ask for a path below the root, for the prober."""
         return await self._sender.probe(self.url.removesuffix("/v1") + path)
+
+
+def _give_up(response: httpx.Response, error: BaseException) -> None:
+    """End a request whose response nobody will read."""
+    record_of(response).finish(error)
+    close_soon(response)

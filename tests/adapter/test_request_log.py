@@ -14,6 +14,7 @@ from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
 from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.nim import errors, telemetry
+from llama_stack_provider_nvidia.nim.discovery import dialect_prober
 from llama_stack_provider_nvidia.nim.telemetry.request_log import LOGGER
 from nim_emulator import EmulatorServer
 from scripts.child_process import free_port
@@ -28,6 +29,7 @@ EMBEDDER = "nvidia/nv-embedqa-e5-v5"
 RERANKER = "nvidia/llama-3.2-nv-rerankqa-1b-v2"
 SAID = [{"role": "user", "content": PROMPT}]
 SOON = {"retry-after": "0"}
+CONSTRAINED = {"model": MODEL, "messages": SAID, "guided_regex": "(yes|no)"}
 
 Ask = Callable[[NVIDIAInferenceAdapter], Awaitable[Any]]
 
@@ -282,6 +284,21 @@ async def test_a_caller_that_does_not_wait_for_the_answer(nim: EmulatorServer, l
     assert (seen["outcome"], seen["status"]) == ("left", None)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_caller_that_does_not_wait_until_the_nim_is_known(
+    nim: EmulatorServer, log: Log, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialect_prober, "_CONFIRM_SECONDS", 0.0)
+    async with adapter_for(nim) as adapter:
+        nim.script([{"path": "/v1/models", "body": {}, "delay_s": 30}])
+        asking = adapter.openai_chat_completion(**CONSTRAINED, stream=stream)
+        waiting = asyncio.create_task(asking)
+        await until(lambda: nim.requests[-1].path == "/v1/models")
+        waiting.cancel()
+        seen = await ended(log)
+    assert (seen["outcome"], seen["status"]) == ("left", 200)
+
+
 async def test_a_reader_that_has_seen_the_end_has_not_left(nim: EmulatorServer, log: Log) -> None:
     async with adapter_for(nim) as adapter:
         stream = await begin(adapter)
@@ -290,6 +307,40 @@ async def test_a_reader_that_has_seen_the_end_has_not_left(nim: EmulatorServer, 
                 break
         await stream.aclose()
     assert log.only()["outcome"] == "ok"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_response_of_another_nim_is_a_failure(log: Log, stream: bool) -> None:
+    port = free_port()
+    with EmulatorServer("nim1", port=port) as nim:
+        adapter = NVIDIAInferenceAdapter(NVIDIAConfig(url=nim.url))
+        await adapter.initialize()
+    with EmulatorServer("nim2", port=port):
+        with pytest.raises(errors.ServerError, match="in the place of nim1"):
+            await adapter.openai_chat_completion(**CONSTRAINED, stream=stream)
+        seen = log.only()
+        await adapter.shutdown()
+    assert (seen["outcome"], seen["error_code"], seen["status"]) == ("failed", "nim_changed", 200)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_response_that_cannot_be_trusted_is_a_failure(
+    log: Log, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialect_prober, "_CONFIRM_SECONDS", 0.0)
+    grammar = {"model": MODEL, "messages": SAID, "guided_grammar": 'start: "yes"'}
+    with EmulatorServer("nim1") as nim:
+        async with adapter_for(nim) as adapter:
+            nim.script(
+                [
+                    {"path": path, "status": 503, "body": {}}
+                    for path in ("/v1/models", "/v1/version", "/openapi.json", "/health")
+                ]
+            )
+            with pytest.raises(errors.ServerError, match="did not say whether"):
+                await adapter.openai_chat_completion(**grammar, stream=stream)
+            seen = log.only()
+    assert (seen["outcome"], seen["error_code"], seen["status"]) == ("failed", "nim_changed", 200)
 
 
 async def test_what_is_refused_unsent_is_no_request(nim: EmulatorServer, log: Log) -> None:
