@@ -530,9 +530,11 @@ NEMOTRON = "nvidia/nemotron-3-nano-30b-a3b"
 MINIMAX = "minimaxai/minimax-m3"
 
 
-async def asked(adapter: NVIDIAInferenceAdapter, model: str, stream: bool) -> tuple[str, str]:
+async def asked(
+    adapter: NVIDIAInferenceAdapter, model: str, stream: bool, **fields: Any
+) -> tuple[str, str]:
     """The reasoning and the content of an OpenAI-style answer."""
-    made = await adapter.openai_chat_completion(model=model, messages=SAID, stream=stream)
+    made = await adapter.openai_chat_completion(model=model, messages=SAID, stream=stream, **fields)
     if not stream:
         parts = [made.choices[0].message]
     else:
@@ -590,6 +592,11 @@ async def test_an_answer_in_the_field_for_reasoning_is_the_answer_where_reasonin
     async with adapter_of(reasoner, thinking="on") as adapter:
         serve_pieces(reasoner, stream, *answer)
         assert await asked(adapter, NEMOTRON, stream) == ("The answer is 4.", "")
+    async with adapter_of(reasoner) as adapter:
+        for model in (NEMOTRON, MINIMAX):
+            serve_pieces(reasoner, stream, *answer)
+            found = await asked(adapter, model, stream, reasoning_effort="none")
+            assert found == ("", "The answer is 4.")
 
 
 @STREAMED

@@ -29,6 +29,9 @@ TOOL: Any = {
     },
 }
 QUESTION = "What is the weather in Paris?"
+CHAT = "/v1/chat/completions"
+NEMOTRON = "nvidia/nemotron-3-nano-30b-a3b"
+MINIMAX = "minimaxai/minimax-m3"
 
 
 def with_responses(config: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +63,7 @@ def with_responses(config: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def nim() -> Iterator[EmulatorServer]:
-    with EmulatorServer(tokens_per_second=500) as made:
+    with EmulatorServer(models=[LLM, NEMOTRON, MINIMAX], tokens_per_second=500) as made:
         yield made
 
 
@@ -87,7 +90,7 @@ def delta(content: str, finish_reason: str | None = None) -> dict[str, Any]:
 
 def create(client: openai.OpenAI, streamed: bool, **fields: Any) -> Any:
     """Make a response, and check that its stream says the same as its end."""
-    answer: Any = client.responses.create(model=MODEL, stream=streamed, **fields)
+    answer: Any = client.responses.create(**{"model": MODEL, "stream": streamed, **fields})
     if not streamed:
         return answer
     events = list(answer)
@@ -151,7 +154,7 @@ if stack.REASONING:
         call = {"index": 0, "id": "call_abc", "type": "function"}
         call["function"] = {"name": "get_weather", "arguments": '{"city": "Par'}
         choice = {"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}
-        nim.script([{"path": "/v1/chat/completions", "sse": [{"choices": [choice]}, "[DONE]"]}])
+        nim.script([{"path": CHAT, "sse": [{"choices": [choice]}, "[DONE]"]}])
         asked = responses.responses.create(model=MODEL, input=QUESTION, tools=[TOOL])  # type: ignore[call-overload]
         (made,) = [item for item in asked.output if item.type == "function_call"]
         result = {"type": "function_call_output", "call_id": made.call_id, "output": "not run"}
@@ -171,7 +174,7 @@ if stack.REASONING:
             {"choices": [{"index": 0, "delta": {}, "finish_reason": "abort"}]},
             "[DONE]",
         ]
-        nim.script([{"path": "/v1/chat/completions", "sse": events}])
+        nim.script([{"path": CHAT, "sse": events}])
         last = list(responses.responses.create(model=MODEL, input="hi", stream=True))[-1]
         assert last.type == "response.failed"
         assert "abort" in str(last)
@@ -205,9 +208,35 @@ if stack.REASONING:
     def test_odd_answers_of_engines_come_through(
         responses: openai.OpenAI, nim: EmulatorServer, events: list[Any], text: str, streamed: bool
     ) -> None:
-        nim.script([{"path": "/v1/chat/completions", "sse": events}])
+        nim.script([{"path": CHAT, "sse": events}])
         answer = create(responses, streamed, input="Two and two?")
         assert (answer.status, answer.output_text) == ("completed", text)
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_reasoning_in_tags_of_minimax_is_set_apart(
+        responses: openai.OpenAI, nim: EmulatorServer, streamed: bool
+    ) -> None:
+        pieces = ["<mm:th", "ink>The user asks</mm:", "think>Four."]
+        events = [delta(piece) for piece in pieces]
+        nim.script([{"path": CHAT, "sse": [*events, delta("", "stop"), "[DONE]"]}])
+        asked = {"model": f"nvidia/{MINIMAX}", "reasoning": {"effort": "low"}}
+        answer = create(responses, streamed, input="Two and two?", **asked)
+        assert (thought(answer), answer.output_text) == ("The user asks", "Four.")
+
+    @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_an_answer_in_the_field_for_reasoning_is_the_answer_where_reasoning_is_off(
+        responses: openai.OpenAI, nim: EmulatorServer, streamed: bool, field: str
+    ) -> None:
+        events: list[Any] = [
+            {"choices": [{"index": 0, "delta": {field: piece}}]}
+            for piece in ("The answer", " is 4.")
+        ]
+        nim.script([{"path": CHAT, "sse": [*events, delta("", "stop"), "[DONE]"]}])
+        off = {"model": f"nvidia/{NEMOTRON}", "reasoning": {"effort": "none"}}
+        answer = create(responses, streamed, input="Two and two?", **off)
+        assert (thought(answer), answer.output_text) == ("", "The answer is 4.")
+        assert nim.requests[-1].body["reasoning_effort"] == "none"
 
     @pytest.mark.parametrize(
         "event", ["event: error\n: boom: it broke\n\n", "event: error\ndata: boom: it broke\n\n"]
@@ -216,7 +245,7 @@ if stack.REASONING:
         responses: openai.OpenAI, nim: EmulatorServer, event: str
     ) -> None:
         events = [delta("Half"), {"raw": event}, "[DONE]"]
-        nim.script([{"path": "/v1/chat/completions", "sse": events}])
+        nim.script([{"path": CHAT, "sse": events}])
         last = list(responses.responses.create(model=MODEL, input="hi", stream=True))[-1]
         assert last.type == "response.failed"
         assert "boom: it broke" in str(last)

@@ -70,17 +70,19 @@ def test_earlier_reasoning_goes_where_the_engine_reads_it(dialect, read, name):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "off"),
+    ("fields", "off"),
     [
-        ({"enable_thinking": False}, True),
-        ({"thinking": False}, True),
-        ({"enable_thinking": True}, False),
-        ({"other": False}, False),
+        ({"chat_template_kwargs": {"enable_thinking": False}}, True),
+        ({"chat_template_kwargs": {"thinking": False}}, True),
+        ({"chat_template_kwargs": {"enable_thinking": True}}, False),
+        ({"chat_template_kwargs": {"other": False}}, False),
+        ({"reasoning_effort": "none"}, True),
+        ({"reasoning_effort": "low"}, False),
         ({}, False),
     ],
 )
-def test_reasoning_of_an_unknown_model_is_off_where_its_template_is_told_so(arguments, off):
-    body = {"model": "somebody/unknown", "messages": HELLO, "chat_template_kwargs": arguments}
+def test_reasoning_of_an_unknown_model_is_off_where_the_request_says_so(fields, off):
+    body = {"model": "somebody/unknown", "messages": HELLO, **fields}
     assert plan_request(body, finding(Dialect.NIM2_VLLM), Settings()).is_reasoning_off is off
 
 

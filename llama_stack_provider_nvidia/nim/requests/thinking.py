@@ -111,7 +111,12 @@ def apply_reasoning(
 
 
 def is_reasoning_enabled(body: Mapping[str, Any], profile: Profile) -> bool | None:
-    """Return whether a request has the model reason; None where it does not say."""
+    """Return whether a request has the model reason; None where it does not say.
+
+    OpenAI's ``reasoning_effort: none`` says it for every model that may reason: the Responses API
+    of Llama Stack has no other word for it.
+    """
+    asked = False if _asks_for_none(body) else None
     match profile.reasoning and profile.reasoning.form:
         case Always():
             return True
@@ -119,14 +124,26 @@ def is_reasoning_enabled(body: Mapping[str, Any], profile: Profile) -> bool | No
             return False
         case TemplateArgument(key=key, on=on, off=off):
             value = _arguments(body).get(key)
-            return {on: True, off: False}.get(value) if isinstance(value, bool | str) else None
+            return True if value == on else False if value == off else asked
         case Effort(off=off):
             effort = body.get("reasoning_effort")
             return None if effort is None else effort != off
         case SystemText() as text:
-            return _system_setting(body, text)
+            known = _system_setting(body, text)
+            return asked if known is None else known
     # Of an unknown model, the switches that most templates have.
-    return False if any(_arguments(body).get(key) is False for key in _COMMON_SWITCHES) else None
+    is_off = any(_arguments(body).get(key) is False for key in _COMMON_SWITCHES)
+    return False if is_off else asked
+
+
+def _asks_for_none(body: Mapping[str, Any]) -> bool:
+    """Return whether a request asks for no reasoning, whatever its model is switched by.
+
+    ``thinking`` is Dynamo's field, a bool or an object with a ``type``.
+    """
+    thinking = body.get("thinking")
+    kind = thinking.get("type") if isinstance(thinking, Mapping) else None
+    return body.get("reasoning_effort") == "none" or thinking is False or kind == "disabled"
 
 
 def _obstacle(

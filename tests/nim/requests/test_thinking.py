@@ -344,6 +344,16 @@ def test_no_setting(value: object) -> None:
         (NANO9, system("/think"), True),
         (NANO9, system("/no_think"), False),
         (NANO9, {"messages": None}, None),
+        *((model, {"reasoning_effort": "none"}, False) for model in ("who/knows", NANO3, NANO9)),
+        *((model, {"thinking": False}, False) for model in ("who/knows", NANO3, NANO9)),
+        ("who/knows", {"thinking": {"type": "disabled"}}, False),
+        ("who/knows", {"thinking": {"type": "enabled"}}, None),
+        ("who/knows", {"reasoning_effort": "low"}, None),
+        # What the model's own switch says goes before, and what always reasons does.
+        (NANO3, {"reasoning_effort": "none", **kwargs(enable_thinking=True)}, True),
+        (NANO9, {"reasoning_effort": "none", **system("/think")}, True),
+        (R1, {"reasoning_effort": "none"}, True),
+        (GPT_OSS, {"reasoning_effort": "none"}, True),
     ],
 )
 def test_is_thinking(model: str, fields: dict[str, Any], thinks: bool | None) -> None:
