@@ -50,8 +50,9 @@ _HTTP = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n%s"
 )
-HEALTH_S = 1.0
-LONGEST_S = 15.0  # of the server's own work, on a busy machine; to wait for checks took 41
+# Of the server's own work, on a busy machine. To wait for the checks took 41 s.
+USUAL_S = 5.0
+LONGEST_S = 15.0
 GOOD_S = 15.0
 
 
@@ -91,7 +92,7 @@ async def test_bombs_hold_up_neither_the_server_nor_others(server: StackServer) 
             assert (await client.get("/v1/health")).status_code == 200
             waits.append(time.monotonic() - begun)
             await asyncio.sleep(0.1)
-        assert statistics.median(waits) < HEALTH_S
+        assert statistics.median(waits) < USUAL_S
         assert max(waits) < LONGEST_S
         for status, seconds in await asyncio.gather(*good):
             assert status == 200
