@@ -105,8 +105,11 @@ async def _check(target: Target, options: _Options, progress: Progress) -> list[
     checked: list[CheckContext] = []
     reports: list[EndpointReport] = []
     alone = len(target.entries) == 1
+    first = next((e for e in target.entries if e.provider_id and not e.replaced), None)
     for entry in target.entries:
-        reports += await _check_provider(entry, options, checked, progress, alone=alone)
+        reports += await _check_provider(
+            entry, options, checked, progress, alone=alone, with_server=entry is first
+        )
     return reports + _missing_models(options.models, checked)
 
 
@@ -117,8 +120,18 @@ async def _check_provider(
     progress: Progress,
     *,
     alone: bool,
+    with_server: bool,
 ) -> list[EndpointReport]:
-    """Check the NIMs of one provider, and add them to those checked."""
+    """Check the NIMs of one provider, and add them to those checked.
+
+    Args:
+        entry: The provider in run.yaml.
+        options: Of the command.
+        checked: Gets what was checked.
+        progress: Is told of each check.
+        alone: There is no other provider.
+        with_server: Check what belongs to the server as well, once for all providers.
+    """
     from ..doctor import configuration, connection, probes, service
     from ..doctor.check import run_checks
     from ..doctor.results import not_run
@@ -126,6 +139,8 @@ async def _check_provider(
 
     checks = (*connection.CHECKS, *service.CHECKS, *(probes.CHECKS if options.probe else ()))
     first = configuration.check_entry(entry)
+    if with_server:
+        first += configuration.check_server_log()
     if entry.config is None or entry.replaced:
         reason = "the server ignores this entry" if entry.replaced else "configuration failed"
         rows = [*first, *(not_run(check.name, reason) for check in checks)]

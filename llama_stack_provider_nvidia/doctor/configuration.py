@@ -32,10 +32,10 @@ def check_entry(entry: "ProviderEntry") -> list[CheckReport]:
         configuration = CheckReport("configuration", Status.FAILED, detail, remedy)
     else:
         configuration = CheckReport("configuration", Status.OK, "all keys and values are valid")
-    return [_check_provider(entry), configuration, *_check_log()]
+    return [_check_provider(entry), configuration]
 
 
-def _check_log() -> list[CheckReport]:
+def check_server_log() -> list[CheckReport]:
     """Warn of a server that draws the tracebacks of its errors, and answers nobody meanwhile."""
     variable = log_format_variable()
     if variable is None or os.environ.get(variable, "").lower() == "json":

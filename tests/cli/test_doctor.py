@@ -417,5 +417,9 @@ def test_a_server_that_draws_tracebacks_is_warned_of(
     else:
         assert checks["server log"]["status"] == "warning"
         assert checks["server log"]["remedy"] == f"Start the server with {variable}=json."
+        # Once, however many providers the server has.
+        config["providers"]["inference"].append({**entry, "provider_id": "second"})
+        Path("run.yaml").write_text(yaml.safe_dump(config))
+        assert run("doctor", "run.yaml", "--json").stdout.count('"server log"') == 1
     # An address says nothing of a server.
     assert "server log" not in report(run("doctor", nim.url, "--json"))
