@@ -91,7 +91,7 @@ async def test_a_wait_that_is_too_long_is_left_to_the_caller(nim: EmulatorServer
         started = time.monotonic()
         with pytest.raises(errors.RateLimitError):
             await whole(adapter)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
     assert asked(nim) == 1
 
 
@@ -136,7 +136,7 @@ async def test_a_stream_that_does_not_begin_in_time(
         started = time.monotonic()
         with pytest.raises(errors.NIMTimeoutError, match=f"{said}, the `{key}`"):
             await streamed(adapter)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
     assert asked(nim) == 1
 
 
@@ -170,12 +170,12 @@ async def test_a_stream_that_pauses_too_long_although_its_proxy_says_it_lives(
 
 
 async def test_a_stream_that_is_too_long_in_all(nim: EmulatorServer) -> None:
-    nim.script([{"path": CHAT, "sse": [chunk("a")] * 100, "chunk_delay_s": 0.05}])
+    nim.script([{"path": CHAT, "sse": [chunk("a")] * 200, "chunk_delay_s": 0.05}])
     async with adapter_for(nim, total_timeout=0.4, token_timeout=0.3) as adapter:
         started = time.monotonic()
         with pytest.raises(errors.NIMTimeoutError, match="total_timeout"):
             await streamed(adapter)
-        assert 0.3 < time.monotonic() - started < 2
+        assert 0.3 < time.monotonic() - started < 8  # the whole stream takes 10
 
 
 async def test_no_more_requests_at_a_time_than_configured(nim: EmulatorServer) -> None:
