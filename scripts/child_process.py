@@ -14,6 +14,7 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -39,17 +40,33 @@ def free_port() -> int:
     """A TCP port on the loopback address that nothing listened on a moment ago.
 
     It is below those that the system gives to clients and to whoever asks for any: one of them
-    could be taken until the server that it is for has started.
+    could be taken until the server that it is for has started. No other call gives the same one
+    as long as this process lives.
     """
-    for port in random.sample(OWN_PORTS, 20):
+    for port in random.sample(OWN_PORTS, 50):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))
-                return port
+                if _reserve(port):
+                    return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _reserve(port: int) -> bool:
+    """Keep a port from other processes that look for one; False if another one keeps it."""
+    if not sys.platform.startswith("linux"):
+        return True
+    with socket.socket(socket.AF_UNIX) as mark:
+        try:
+            # A name without a file, which is free again when this process ends.
+            mark.bind(f"\0scripts.child_process.free_port {port}")
+        except OSError:
+            return False
+        mark.detach()
+    return True
 
 
 def taken(port: int) -> bool:

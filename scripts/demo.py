@@ -63,6 +63,8 @@ def demonstrate(console: Console) -> int:
         outcomes = [run_step(console, name, step, client, model) for name, step in steps]
         wrong = outcomes.count(False)
         if not wrong:
+            for log in live.logs:
+                log.unlink(missing_ok=True)
             console.print(
                 f"\n[green]All {len(outcomes)} requests were answered as they should be.[/]"
             )

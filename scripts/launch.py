@@ -18,7 +18,7 @@ from types import FrameType
 from rich.console import Console
 
 from scripts import stack_client
-from scripts.child_process import Child, ServerError
+from scripts.child_process import Child, ServerError, free_port
 from scripts.engine import running as engines
 from scripts.engine.kinds import KINDS
 from scripts.stack_server import ROOT, StackServer
@@ -62,6 +62,7 @@ class Running:
     nim: Nim
     server: StackServer
     stack_version: str
+    logs: tuple[Path, ...]
 
 
 def named_nim(environ: Mapping[str, str]) -> Nim | None:
@@ -114,7 +115,7 @@ def emulator(log_path: Path) -> Iterator[Nim]:
         "The emulated NIM",
         # At the pace of a model: what comes all at once is joined into one event.
         [
-            *(program, "emulate", "--port=0", "--dialect=nim2", "--tokens-per-second=80"),
+            *(program, "emulate", "--port=0", "--dialect=nim2", "--tokens-per-second=40"),
             *EMULATED,
         ],
         log_path,
@@ -155,8 +156,8 @@ def running(console: Console, name: str, *, port: int | None = None) -> Iterator
 
     Args:
         console: Where progress is shown.
-        name: What the logs under `var/` are called after, with the port where one is told: several
-            servers may run from one folder.
+        name: What the logs under `var/` are called after, with the server's port: several may run
+            from one folder.
         port: The server's port; a free one unless told.
 
     Raises:
@@ -164,8 +165,8 @@ def running(console: Console, name: str, *, port: int | None = None) -> Iterator
     """
     logs = ROOT / "var"
     logs.mkdir(exist_ok=True)
-    if port is not None:
-        name = f"{name}-{port}"
+    port = port or free_port()
+    log, nim_log = (logs / f"{name}-{port}-{of}.log" for of in ("server", "nim"))
     software = stack_client.installed_kind()
     version = installed(software.server)
     with contextlib.ExitStack() as stack:
@@ -173,21 +174,21 @@ def running(console: Console, name: str, *, port: int | None = None) -> Iterator
         nim = named_nim(os.environ)
         if nim is None and (chosen := os.environ.get("ENGINE")):
             with working(console, "Starting a real engine, for up to a minute"):
-                nim = stack.enter_context(real_engine(chosen, logs / f"{name}-engine"))
+                nim = stack.enter_context(real_engine(chosen, logs / f"{name}-{port}-engine"))
         if nim is None:
             with working(console, "Starting an emulated NIM"):
-                nim = stack.enter_context(emulator(logs / f"{name}-nim.log"))
+                nim = stack.enter_context(emulator(nim_log))
         console.print(f"NIM          {nim.url} ({nim.kind})", soft_wrap=True, highlight=False)
         server = StackServer(
             ROOT / (os.environ.get("RUN_YAML") or "run.yaml"),
             env={**_plain_logs(), "NVIDIA_BASE_URL": nim.url, "SQLITE_STORE_DIR": store},
             port=port,
-            log_path=logs / f"{name}-server.log",
+            log_path=log,
         )
         with working(console, f"Starting {software.title} {version}"):
             stack.enter_context(server)
         console.print(f"{software.title:<12} {server.url} (release {version})", highlight=False)
-        yield Running(nim, server, version)
+        yield Running(nim, server, version, (log, nim_log))
 
 
 def _plain_logs() -> dict[str, str]:

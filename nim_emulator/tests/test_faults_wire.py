@@ -14,6 +14,9 @@ import pytest
 from nim_emulator import EmulatorServer
 from raw_http import CHAT, STREAM, WORDS, Wire, ask, connect, read, request
 
+# Nothing more comes: longer than a busy machine lets one wait for what does.
+QUIET_S = 1.0
+
 
 def wait_for(condition: Any, seconds: float = 5) -> None:
     deadline = time.monotonic() + seconds
@@ -39,15 +42,15 @@ def test_refused_connections(nim2: EmulatorServer) -> None:
     with connect(nim2) as before:
         before.sendall(request(STREAM))
         assert read(before).text == WORDS
-        nim2.faults(["refuse:seconds=0.15"])
         start = time.monotonic()
+        nim2.faults(["refuse:seconds=2"])
         with pytest.raises(ConnectionRefusedError):
             connect(nim2)
         # What is open stays open.
         before.sendall(request(STREAM))
         assert read(before).text == WORDS
         wait_for(lambda: reachable(nim2))
-        assert time.monotonic() - start >= 0.1
+        assert time.monotonic() - start >= 1.9
     assert ask(nim2, STREAM).text == WORDS
 
 
@@ -93,7 +96,7 @@ def test_restart(nim2: EmulatorServer) -> None:
             )
         )
         wait_for(lambda: nim2.requests and nim2.requests[-1].status == 200)
-        wire = faulty(nim2, "restart:seconds=0.15")
+        wire = faulty(nim2, "restart:seconds=2")
         assert (wire.end, wire.data) == ("reset", b"")
         assert read(other).end == "reset"
     assert not reachable(nim2)
@@ -115,7 +118,7 @@ def test_no_head(nim2: EmulatorServer, name: str) -> None:
 
 
 def test_no_answer(nim2: EmulatorServer) -> None:
-    wire = faulty(nim2, "no-answer", quiet=0.1)
+    wire = faulty(nim2, "no-answer", quiet=QUIET_S)
     assert (wire.end, wire.data) == ("open", b"")
     wait_for(lambda: nim2.requests[-1].disconnected)
     start = time.monotonic()
@@ -124,7 +127,7 @@ def test_no_answer(nim2: EmulatorServer) -> None:
 
 
 def test_slow_headers(nim2: EmulatorServer) -> None:
-    nim2.faults(["slow-headers:pause_s=0.001"])
+    nim2.faults(["slow-headers:pause_s=0.02"])
     pieces = []
     with connect(nim2) as peer:
         peer.sendall(request(STREAM))
@@ -154,24 +157,24 @@ def test_slow_body(nim2: EmulatorServer, body: Any) -> None:
     ],
 )
 def test_no_proper_http(nim2: EmulatorServer, what: str, data: bytes) -> None:
-    assert data in faulty(nim2, f"not-http:what={what}", quiet=0.2).data
+    assert data in faulty(nim2, f"not-http:what={what}").data
     nim2.faults([f"not-http:what={what}"])
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.post(f"{nim2.url}/v1/chat/completions", json=CHAT, trust_env=False)
 
 
 def test_stall(nim2: EmulatorServer) -> None:
-    wire = faulty(nim2, "stall:after=3", quiet=0.1)
+    wire = faulty(nim2, "stall:after=3", quiet=QUIET_S)
     assert (wire.end, wire.body.count(b"data: ")) == ("open", 3)
     wait_for(lambda: nim2.requests[-1].disconnected)
-    wire = faulty(nim2, "stall", CHAT, quiet=0.1)
+    wire = faulty(nim2, "stall", CHAT, quiet=QUIET_S)
     assert (wire.end, wire.status) == ("open", 200)
     assert wire.body.startswith(b'{"id"')
     start = time.monotonic()
     assert faulty(nim2, "stall:after=0,seconds=0.1").text == WORDS
     assert time.monotonic() - start >= 0.09
     # The head is sent before the wait.
-    assert faulty(nim2, "stall:after=0", quiet=0.1).status == 200
+    assert faulty(nim2, "stall:after=0", quiet=QUIET_S).status == 200
 
 
 @pytest.mark.parametrize(
@@ -205,7 +208,7 @@ def test_a_cut_scripted_reply(nim2: EmulatorServer) -> None:
 
 
 def test_open_end(nim2: EmulatorServer) -> None:
-    wire = faulty(nim2, "open-end", quiet=0.1)
+    wire = faulty(nim2, "open-end", quiet=QUIET_S)
     assert wire.end == "open"
     assert wire.body.endswith(b"data: [DONE]\n\n")
     assert faulty(nim2, "open-end:seconds=0.01").end == "whole"

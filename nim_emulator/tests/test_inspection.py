@@ -176,7 +176,9 @@ def test_going_away_from_a_scripted_reply(nim: EmulatorServer, reply: dict[str, 
     with httpx.Client(timeout=0.2, trust_env=False) as http, pytest.raises(httpx.ReadTimeout):
         http.post(f"{nim.url}/v1/chat/completions", json={})
     deadline = time.monotonic() + 5
-    while not nim.requests[-1].disconnected and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        if nim.requests and nim.requests[-1].disconnected:
+            break
         time.sleep(0.01)
     assert nim.requests[-1].disconnected
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 
 import pytest
 
@@ -25,6 +26,13 @@ def plain(text: str) -> list[str]:
     text = re.sub(r"\d+(\.\d+)? (ms|s)\b", "TIME", text)
     text = re.sub(r"\d+ tokens/s", "RATE", text)
     return [" ".join(line.split()) for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def shared_nim() -> Iterator[EmulatorServer]:
+    # What comes at once has no rate.
+    with EmulatorServer(models=[LLM, EMBEDDER, RERANKER], tokens_per_second=20) as made:
+        yield made
 
 
 def test_examples_were_found() -> None:

@@ -56,7 +56,8 @@ def statuses(checks: dict[str, dict[str, Any]]) -> dict[str, str]:
 def test_every_generation_is_known_and_tried(
     dialect: str, found: str, skipped: Sequence[str], run: Run
 ) -> None:
-    with EmulatorServer(dialect) as nim:
+    # What comes at once is a warning.
+    with EmulatorServer(dialect, tokens_per_second=50) as nim:
         checks = report(run("doctor", nim.url, "--probe", "--json", NVIDIA_API_KEY=KEY))
     assert list(checks) == BASIC + PROBES
     assert checks["generation"]["detail"].startswith(found)
@@ -68,13 +69,15 @@ def test_every_generation_is_known_and_tried(
     assert all(one["seconds"] > 0 for one in checks.values() if one["data"].get("model"))
 
 
-def test_probes_say_what_they_saw(nim: EmulatorServer, run: Run) -> None:
-    checks = report(run("doctor", nim.url, "--probe", "--json"))
+def test_probes_say_what_they_saw(run: Run) -> None:
+    # Slow enough that a pause of the machine does not make another rate of it.
+    with EmulatorServer(models=[LLM, EMBEDDER, RERANKER], tokens_per_second=10) as nim:
+        checks = report(run("doctor", nim.url, "--probe", "--json"))
     assert set(statuses(checks).values()) == {"ok", "skipped"}
     assert checks["chat"]["data"]["model"] == LLM
     stream = checks["stream"]["data"]
     assert stream["tokens"] > 5
-    assert 100 < stream["tokens_per_second"] < 1000  # the emulator sends 400
+    assert 3 < stream["tokens_per_second"] < 40  # the emulator sends 10
     assert 0 < stream["first_token_seconds"] < checks["stream"]["seconds"]
     assert checks["tools"]["detail"] == f"{LLM} called get_weather"
     assert checks["logprobs"]["data"]["tokens"] > 0
@@ -222,7 +225,7 @@ def test_faults_of_answers(
 ) -> None:
     words = {"chat": "Say hello", "stream": "Count", "tools": "Paris", "json schema": "json_schema"}
     nim.faults([{**fault, "path": "/v1/chat/completions", "match": words[probe]}])
-    checks = report(run("doctor", nim.url, "--json", "--probe", "--timeout", "2"), 1)
+    checks = report(run("doctor", nim.url, "--json", "--probe", "--timeout", "6"), 1)
     assert [name for name, status in statuses(checks).items() if status == "failed"] == [probe]
     assert remedy in checks[probe]["remedy"]
 

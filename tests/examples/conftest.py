@@ -49,7 +49,7 @@ PROGRAMS = sorted(path.stem for path in FOLDER.glob("*.py") if "__main__" in pat
 def nim() -> Iterator[EmulatorServer]:
     models = [option.removeprefix("--model=") for option in EMULATED]
     # At the pace of a model: what comes all at once is joined into one event.
-    with EmulatorServer("nim2", models=models, tokens_per_second=80) as made:
+    with EmulatorServer("nim2", models=models, tokens_per_second=40) as made:
         yield made
 
 

@@ -6,7 +6,6 @@ No server cancels one when its client goes away, so that here the call itself is
 import asyncio
 from typing import Any
 
-import anyio
 import pytest
 
 from llama_stack_provider_nvidia import stack
@@ -14,7 +13,7 @@ from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
 from nim_emulator import EmulatorServer
 
 from .conftest import LLM
-from .test_adapter import COUNT, as_a_server, call, until
+from .test_adapter import COUNT, call, leave_once_asked, until
 
 CALLS: dict[str, dict[str, Any]] = {
     "openai_chat_completion": {"messages": COUNT},
@@ -35,8 +34,7 @@ async def test_a_cancelled_call_lets_go_of_the_nim(
     path = "/v1/completions" if "prompt" in fields else "/v1/chat/completions"
     nim.script([{"path": path, "delay_s": 20, "body": {"choices": []}}])
     if again:  # as servers from 0.5 on cancel: at every await
-        with anyio.move_on_after(0.3):
-            await as_a_server(call(adapter, method, **fields))
+        await leave_once_asked(nim, call(adapter, method, **fields))
     else:
         task = asyncio.create_task(call(adapter, method, **fields))
         await until(lambda: nim.requests)

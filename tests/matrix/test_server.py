@@ -67,7 +67,7 @@ def kept(client: openai.OpenAI, chat_id: str) -> Any:
     while True:
         try:
             return client.chat.completions.retrieve(chat_id)
-        except openai.APIStatusError:
+        except openai.APIError:  # some close the connection of an error
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)

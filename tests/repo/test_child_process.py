@@ -1,5 +1,6 @@
 """A child process: its start, its end, and signals that come between."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,8 @@ from types import FrameType
 
 import pytest
 
-from scripts.child_process import Child, ServerError, free_port, stop_process, tail
+from scripts.child_process import Child, ServerError, stop_process, tail
+from scripts.stack_server import ROOT
 
 
 def gone(pid: int) -> bool:
@@ -105,5 +107,28 @@ def test_tail(tmp_path: Path) -> None:
     assert tail(log, 2) == "two\nthree"
 
 
-def test_a_free_port_is_a_port() -> None:
-    assert 1024 < free_port() < 65536
+def test_no_two_processes_get_the_same_free_port() -> None:
+    asking = "import sys; from scripts.child_process import free_port\n"
+    asking += "print(*[free_port() for _ in range(400)], flush=True); sys.stdin.read()"
+    with contextlib.ExitStack() as stack:
+        children = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", asking],
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            for _ in range(4)
+        ]
+        ports: list[int] = []
+        for child in children:
+            assert child.stdout is not None
+            ports += map(int, child.stdout.readline().split())
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.close()
+    assert len(ports) == 1600
+    assert len(set(ports)) == 1600
+    assert all(1024 < port < 65536 for port in ports)

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -78,6 +79,9 @@ def test_a_stopped_demo_leaves_nothing_running(root: Path, number: signal.Signal
         rest = demo.stdout.read()
         assert demo.wait(30) == 130, seen + rest
     assert "Traceback" not in rest
+    end = time.monotonic() + 5  # what was killed takes a moment to go
+    while running_with(mark) and time.monotonic() < end:
+        time.sleep(0.05)
     assert running_with(mark) == []
 
 

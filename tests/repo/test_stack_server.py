@@ -72,14 +72,17 @@ def test_a_server_that_ends_is_an_error_with_its_last_words(tmp_path: Path) -> N
 
 
 def test_a_server_that_never_answers_is_an_error_and_is_stopped(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    program = (
-        f"import os, pathlib, time\npathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))\n"
-        "time.sleep(60)\n"
+    pids: set[int] = set()
+    server = StackServer(
+        "run.yaml",
+        python=stand_in(tmp_path, "import time\ntime.sleep(60)\n"),
+        timeout=1,
+        progress=lambda _: pids.add(server.pid),
     )
     with pytest.raises(ServerError, match="did not answer within 1 s"):
-        StackServer("run.yaml", python=stand_in(tmp_path, program), timeout=1).start()
-    assert gone(int(pid_file.read_text()))
+        server.start()
+    (pid,) = pids
+    assert gone(pid)
 
 
 def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
