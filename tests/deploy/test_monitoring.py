@@ -186,8 +186,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             # Series are there before the last of their increases, or have no rate.
             for _ in range(2):
                 ask(http)
-                made.wait_for(f"{DURATION}_count{{error_type='NIMConnectionError'}}")
-                time.sleep(3)
+                failed = f"{DURATION}_count{{error_type='NIMConnectionError'}}"
+                made.wait_for(f"count_over_time({failed}[1m]) >= 3")
         yield made
 
 

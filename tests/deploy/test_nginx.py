@@ -17,7 +17,7 @@ from scripts.private_postgres import PrivatePostgres
 
 LLM = "meta/llama-3.1-8b-instruct"
 # Between two tokens, so that their arrival can be told apart on any machine.
-PAUSE_S = 0.3
+PAUSE_S = 1.0
 TOKENS = 6
 
 
