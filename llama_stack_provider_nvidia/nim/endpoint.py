@@ -332,7 +332,7 @@ class Endpoint:
     def _changed(
         self, response: httpx.Response, body: dict[str, Any], said: str
     ) -> errors.NIMError:
-        """Give up a response that may come from another NIM, and return the error for it."""
+        """Return the error for a response that may come from another NIM; it is given up."""
         error = errors.make("nim_changed", said, model=body.get("model"), endpoint=self.url)
         _give_up(response, error)
         return error
