@@ -41,6 +41,15 @@ async def hasty(nim: EmulatorServer) -> AsyncIterator[NVIDIAInferenceAdapter]:
     await made.shutdown()
 
 
+@pytest.fixture
+async def brief(nim: EmulatorServer) -> AsyncIterator[NVIDIAInferenceAdapter]:
+    """The provider with a limit that no good answer exceeds, on a busy machine as well."""
+    made = await get_adapter_impl(NVIDIAConfig(url=nim.url, max_retries=0, timeout=2), {})
+    yield made
+    nim.clear()
+    await made.shutdown()
+
+
 @dataclass
 class Answer:
     """The part of an answer that a caller sees, in either style."""
@@ -166,7 +175,7 @@ def all_over(nim: EmulatorServer) -> bool:
 
 
 async def until(condition: Callable[[], bool], order: Any) -> None:
-    end = time.monotonic() + 2
+    end = time.monotonic() + 10
     while not condition() and time.monotonic() < end:  # noqa: ASYNC110 (a thread changes it)
         await asyncio.sleep(0.005)
     assert condition(), order
@@ -348,7 +357,7 @@ async def test_finish_reasons(
 
 async def test_connection_that_the_nim_leaves_open_is_closed(nim: EmulatorServer) -> None:
     # Both the draining and the HTTP library give up at the same moment.
-    config = NVIDIAConfig(url=nim.url, max_retries=0, timeout=0.5)
+    config = NVIDIAConfig(url=nim.url, max_retries=0, timeout=2)
     adapter = await get_adapter_impl(config, {})
     try:
         nim.faults([{"fault": "open-end", "times": None}])
@@ -455,13 +464,13 @@ async def test_a_tool_call_in_a_thousand_fragments(
     "fault", ["no-answer", "reset", "hang-up", "stall", "cut:how=close", "cut:how=reset", "status"]
 )
 async def test_no_connection_is_left_open(
-    hasty: NVIDIAInferenceAdapter, nim: EmulatorServer, fault: str, stream: bool
+    brief: NVIDIAInferenceAdapter, nim: EmulatorServer, fault: str, stream: bool
 ) -> None:
     nim.faults([fault] * 5)
 
     async def ask() -> bool:
         try:
-            await openai_chat(hasty, stream)
+            await openai_chat(brief, stream)
         except NIMError:
             return True
         return False
@@ -469,7 +478,7 @@ async def test_no_connection_is_left_open(
     assert all(await asyncio.gather(*(ask() for _ in range(5))))
     before = len(nim.requests)
     for _ in range(3):
-        assert (await openai_chat(hasty, stream)).text == TEXT
+        assert (await openai_chat(brief, stream)).text == TEXT
     earlier, later = (
         {request.client_port for request in some}
         for some in (nim.requests[:before], nim.requests[before:])

@@ -102,10 +102,10 @@ async def test_an_answer_that_is_not_ready_is_waited_for(
 
 
 async def test_an_answer_that_never_gets_ready_is_an_error(nim: EmulatorServer) -> None:
-    adapter = made(nim, timeout=0.5)
+    adapter = made(nim, timeout=1.5)
     nim.script(
         {"path": "/v2/nvcf/pexec/status/x", "status": 202, "headers": {"NVCF-REQID": "x"}}
-        for _ in range(9)
+        for _ in range(99)
     )
     nim.script([{"status": 202, "headers": {"NVCF-REQID": "x"}, "body": ""}])
     with pytest.raises(errors.NIMTimeoutError, match="not ready within"):

@@ -283,7 +283,7 @@ class Nims:
                     {"url": self.guarded.url, "api_key": NIM_KEY},
                 ],
             },
-            "limited": {**plain, "requests_per_minute": 1, "timeout": HASTE_S},
+            "limited": {**plain, "requests_per_minute": 1, "timeout": BRIEF_S},
             "odd": {**once, "url": self._odd.url},
             "narrow": {**plain, "network": narrow, "timeout": BRIEF_S},
             "downloading": {**plain, "download_images": True},

@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,13 @@ async def client(limit: Any = 5, **network: Any) -> AsyncIterator[httpx.AsyncCli
     factory = HTTPClientFactory(NetworkConfig(**network))
     async with factory.make(httpx.Timeout(limit)) as made:
         yield made
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until something has happened."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 (the server has no event for each)
+            await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager
@@ -196,7 +203,7 @@ async def silent(connection: Connection) -> None:
 
 
 async def test_no_answer_in_time() -> None:
-    async with serving(silent) as server, client(0.2) as http:
+    async with serving(silent) as server, client(1.5) as http:
         with pytest.raises(httpx.ReadTimeout):
             await http.get(server.url)
 
@@ -207,7 +214,7 @@ async def test_a_pause_in_the_body() -> None:
         await connection.send(CHUNKED + chunk(b"a"))
         await asyncio.sleep(60)
 
-    async with streaming(script, 0.2) as (_, response):
+    async with streaming(script, 1.5) as (_, response):
         parts = response.aiter_bytes()
         assert await anext(parts) == b"a"
         with pytest.raises(httpx.ReadTimeout):
@@ -224,7 +231,7 @@ async def test_an_endless_chunk_extension_or_trailer_is_no_body(start: bytes) ->
         while True:
             await connection.send(b"name=value;" if start == b"3;" else b"name: value\r\n")
 
-    async with streaming(script, 0.3) as (server, response):
+    async with streaming(script, 1.5) as (server, response):
         parts = response.aiter_bytes()
         assert await anext(parts) == b"a"
         async with asyncio.timeout(10):
@@ -238,14 +245,14 @@ async def test_the_time_limit_of_a_body_does_not_count_what_its_reader_takes() -
         await connection.request()
         await connection.send(CHUNKED + chunk(b"a"))
         for _ in range(9):
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.4)
             await connection.send(chunk(b"c"))
         await connection.send(b"0\r\n\r\n")
 
-    async with streaming(script, 0.6) as (_, response):
+    async with streaming(script, 2) as (_, response):
         parts = response.aiter_bytes()
         assert await anext(parts) == b"a"
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
         assert b"".join([part async for part in parts]) == b"c" * 9
 
 
@@ -289,10 +296,10 @@ async def test_a_slow_upload_that_goes_on_is_no_timeout() -> None:
         assert b"content-length: %d" % size in head.lower()
         for _ in range(12):
             await connection.reader.readexactly(1024 * 1024)
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.25)
         await connection.send(whole(b"ok"))
 
-    limits = httpx.Timeout(20, write=0.6)
+    limits = httpx.Timeout(20, write=2)
     async with serving(script) as server, client(limits) as http:
         assert (await http.post(server.url, content=b"x" * size)).content == b"ok"
 
@@ -358,15 +365,13 @@ async def test_no_more_connections_are_kept_than_configured(most: int) -> None:
     async with serving(echo) as server, client(limits=limits) as http:
         for _ in range(3):
             await asyncio.gather(*(http.post(server.url, content=b"a") for _ in range(10)))
-        await asyncio.sleep(0.2)
-        assert len(server.connections) - server.ended == most
+        await until(lambda: len(server.connections) - server.ended == most)
 
 
 async def test_an_idle_connection_is_closed_after_its_time() -> None:
     async with serving(echo) as server, client(limits={"keepalive_expiry": 0.2}) as http:
         await http.post(server.url, content=b"a")
-        await asyncio.sleep(1)
-        assert server.ended == 1
+        await until(lambda: server.ended == 1)
 
 
 async def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
@@ -376,9 +381,11 @@ async def test_a_connection_that_the_server_has_closed_is_not_used_again() -> No
         await connection.send(whole(await connection.request()))
 
     async with serving(script) as server, client() as http:
-        for _ in range(5):
+        for number in range(1, 6):
             assert (await http.post(server.url, content=b"a")).content == b"a"
-            await asyncio.sleep(0.05)
+            await until(lambda number=number: server.ended == number)
+            for _ in range(5):  # turns of the loop in which the end arrives
+                await asyncio.sleep(0.01)
         assert len(server.connections) == 5
 
 
@@ -577,10 +584,10 @@ async def test_a_cancelled_request_is_closed_at_once(tmp_path: Path, tls: bool, 
     server_side, network = certificates(tmp_path) if tls else (None, {})
     async with serving(script, server_side) as server, client(30, **network) as http:
         task = asyncio.create_task(read(http, server.url))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
         task.cancel()
         await asyncio.wait([task])
-        await asyncio.wait_for(server.one_ended.wait(), 1)
+        await asyncio.wait_for(server.one_ended.wait(), 5)
 
 
 async def test_a_reader_that_is_cancelled_at_every_await_closes_the_response() -> None:
@@ -607,7 +614,7 @@ async def test_a_reader_that_is_cancelled_at_every_await_closes_the_response() -
         while not task.done():
             task.cancel()
             await asyncio.sleep(0)
-        await asyncio.wait_for(server.one_ended.wait(), 1)
+        await asyncio.wait_for(server.one_ended.wait(), 5)
 
 
 async def test_closing_a_client_ends_what_is_under_way() -> None:
@@ -698,7 +705,7 @@ async def test_a_renewed_client_certificate_needs_no_restart(
         assert await shown() == "second.invalid"
         assert len(server.connections) == 2
         # The connection with the old certificate is not kept.
-        await asyncio.wait_for(server.one_ended.wait(), 2)
+        await asyncio.wait_for(server.one_ended.wait(), 5)
         await sender.aclose()
 
 

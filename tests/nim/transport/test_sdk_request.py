@@ -189,7 +189,7 @@ async def test_a_copy_fails_as_the_first_request_does(
     failures = []
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, sender_to(f"http://127.0.0.1:{port}", timeout=0.5) as sender:
+    async with server, sender_to(f"http://127.0.0.1:{port}", timeout=2) as sender:
         for expected in (answer, good, answer):
             if expected == good:
                 assert (await post(sender)).content == b"body"
