@@ -119,6 +119,8 @@ def _events(blocks: list[Json]) -> list[Json]:
     for block in blocks:
         if not isinstance(block, dict):
             kinds.append((_LAST, block))
+        elif _is_part_of_character(block):
+            continue
         elif "choices" not in block:
             kinds.append((_LAST, _error(block)))
         else:
@@ -126,6 +128,22 @@ def _events(blocks: list[Json]) -> list[Json]:
     # The choices of one stream come in any order.
     ordered = sorted(kinds, key=lambda kind: kind[0])
     return [kind for (_, kind), _ in groupby(ordered)]
+
+
+def _is_part_of_character(chunk: Json) -> bool:
+    """Return whether a chunk has the log probability of a token that makes no text yet."""
+    choices = chunk.get("choices")
+    return (
+        isinstance(choices, list)
+        and bool(choices)
+        and all(isinstance(choice, dict) and _has_logprobs_alone(choice) for choice in choices)
+    )
+
+
+def _has_logprobs_alone(choice: dict[str, Json]) -> bool:
+    delta = choice.get("delta")
+    empty = isinstance(delta, dict) and not any(delta.values())
+    return empty and bool(choice.get("logprobs")) and not choice.get("finish_reason")
 
 
 def _index(choices: Json) -> int:

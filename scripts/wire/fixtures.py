@@ -101,12 +101,14 @@ def ask(url: str, names: set[str] | None = None, *, model: str | None = None) ->
         }
 
 
-def compare(path: Path, url: str, *, model: str | None = None) -> dict[Difference, str]:
+def compare(
+    path: Path, url: str, names: set[str] | None = None, *, model: str | None = None
+) -> dict[Difference, str]:
     """Return how a server's answers differ from a fixture's; arguments as those of ``ask``."""
-    fixture = load(path)
-    seen = ask(url, set(fixture.answers), model=model)
+    answers = load(path).answers
+    seen = ask(url, set(answers) if names is None else names, model=model)
     found: dict[Difference, list[str]] = {}
-    for name, answer in fixture.answers.items():
-        for difference in differences(answer, seen[name]):
+    for name, answer in seen.items():
+        for difference in differences(answers[name], answer):
             found.setdefault((name, difference.aspect), []).append(str(difference))
     return {key: "; ".join(texts) for key, texts in found.items()}
