@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..nim.texts import shorten
+
 MODEL = "{model}"
 """Stands for the model's id."""
 LIMIT = 300
@@ -56,15 +58,13 @@ def read_answer(
     return Answer(status, media, body)
 
 
-def shorten(value: Json) -> Json:
+def shorten_texts(value: Json) -> Json:
     """Return a value whose long texts are cut."""
     if isinstance(value, dict):
-        return {name: shorten(item) for name, item in value.items()}
+        return {name: shorten_texts(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [shorten(item) for item in value]
-    if isinstance(value, str) and len(value) > LIMIT:
-        return f"{value[:LIMIT]} ..."
-    return value
+        return [shorten_texts(item) for item in value]
+    return shorten(value, LIMIT) if isinstance(value, str) else value
 
 
 def _blocks(text: str) -> list[str]:
@@ -113,4 +113,4 @@ def _text(text: str, models: Sequence[str]) -> str:
     text = _CLOCK.sub("", _FILES.sub("<file>", _IDS.sub("<id>", text)))
     for name in models:
         text = text.replace(name, MODEL)
-    return str(shorten(text))
+    return shorten(text, LIMIT)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..nim.dialect import Dialect
 from ..nim.requests.field_table import FIELD_TABLE, Feature, MapTo, Unsupported
+from ..nim.texts import one_line
 from .calls import COMPLETION
 from .capture_reader import RecordedCall
 from .field_values import FIELD_VALUES
@@ -86,5 +87,4 @@ def has_field(request: Any, path: str) -> bool:
 
 def _short(value: str | bytes | None) -> str:
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
+    return one_line(text, _SHOWN)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..nim.texts import one_line
 from .capture import ENDPOINT, MODEL, SECONDS, YES, make_capture, show_progress
 from .output import FAILED, USAGE, busy, give_up
 
@@ -23,7 +24,7 @@ EXAMPLES = (
 )
 _INSTALL = "pip install 'llama-stack-provider-nvidia[emulator]'"
 _HEADS = ("call", "field", "expected", "seen")
-_WIDTH = 60
+_WIDTH = 56
 TARGET = typer.Argument(
     metavar="[CAPTURE|URL|RUN.YAML]",
     help="A file that `capture` wrote, or a NIM to be captured now: its address, or a run.yaml. "
@@ -186,14 +187,11 @@ def _grouped(rows: list[Row]) -> Iterator[tuple[str, str, str, str]]:
     """Yield a line for each kind of difference, with the first call that shows it."""
     calls: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
-        kind = (row.field, _short(row.expected), _short(row.seen))
+        kind = (row.field, _cell(row.expected), _cell(row.seen))
         calls.setdefault(kind, []).append(row.call)
     for kind, (first, *others) in calls.items():
         yield (f"{first}, and {len(others)} more" if others else first, *kind)
 
 
-def _short(text: str | None) -> str:
-    if text is None:
-        return "nothing"
-    line = " ".join(text.split())
-    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 4]} ..."
+def _cell(text: str | None) -> str:
+    return "nothing" if text is None else one_line(text, _WIDTH)

@@ -6,6 +6,7 @@ import math
 
 from ..nim.errors import InvalidRequestError, invalid
 from ..nim.json_types import JSONObject
+from ..nim.texts import shorten
 from .structured import check_schema
 
 _TYPES = {
@@ -173,7 +174,7 @@ def _members(schema: JSONObject) -> list[JSONObject]:
 
 
 def _unknown(text: str, field: str) -> InvalidRequestError:
-    shown = text if len(text) <= 80 else text[:77] + "..."
+    shown = shorten(text, 80)
     return invalid(
         field,
         f"{shown!r} is not a type: use a JSON Schema type (string, integer, number, boolean, "

@@ -5,6 +5,8 @@ import re
 
 import httpx
 
+from ..nim.texts import shorten
+
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 # Servers of NIMs themselves; their names say nothing.
 _USUAL = ("uvicorn", "hypercorn")
@@ -39,4 +41,4 @@ def title_of(response: httpx.Response) -> str:
 
 def _shortened(text: str) -> str:
     printable = "".join(one for one in " ".join(text.split()) if one.isprintable())
-    return printable if len(printable) <= _SHOWN else printable[:_SHOWN] + "…"
+    return shorten(printable, _SHOWN)

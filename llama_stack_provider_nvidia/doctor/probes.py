@@ -15,6 +15,7 @@ from ..nim.retrieval.embedding_request import EmbeddingRequest
 from ..nim.retrieval.rerank_request import RerankRequest
 from ..nim.retrieval.reranker import Reranker, RerankSettings
 from ..nim.retrieval.vectors import as_numbers
+from ..nim.texts import one_line
 from .check import STALLED, Check
 from .context import CheckContext
 from .results import CheckFailedError, CheckResult, CheckSkippedError
@@ -100,11 +101,11 @@ def _message(choice: ChatChoice) -> ChatDelta:
 
 def _said(message: ChatDelta) -> str:
     """Return the beginning of a message's text, quoted."""
-    text = " ".join((message.content or "").split())
+    text = one_line(message.content or "", _SHOWN)
     reasoning = message.reasoning_content or message.reasoning
     if not text and reasoning:
         return "it was still reasoning"
-    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+    return repr(text)
 
 
 async def _check_chat(context: CheckContext) -> CheckResult:

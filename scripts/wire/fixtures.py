@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from llama_stack_provider_nvidia.capture.answers import Answer, shorten
+from llama_stack_provider_nvidia.capture.answers import Answer, shorten_texts
 from llama_stack_provider_nvidia.capture.differences import differences
 from scripts.wire.answers import request
 from scripts.wire.calls import calls
@@ -78,7 +78,7 @@ def write(fixture: Fixture) -> Path:
 
 def requests() -> dict[str, Any]:
     """Return the fixed requests in short, by name."""
-    return {call.name: shorten(call.body) for call in calls()}
+    return {call.name: shorten_texts(call.body) for call in calls()}
 
 
 def ask(url: str, names: set[str] | None = None, *, model: str | None = None) -> dict[str, Answer]:
