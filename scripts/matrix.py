@@ -11,6 +11,7 @@ release could not be tested. The output of each is in var/matrix/. Standard libr
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -64,6 +65,7 @@ WHOLE_SECONDS = 1800
 JOBS = 2
 # Failed tests of a release that the last lines name.
 NAMES = 20
+RERUN = re.compile(r"^RERUN (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class Outcome:
         seconds: Time that the tests took, the making of the environment apart.
         problem: Why there is no result, empty when there is one.
         reasons: Of each failed test its name and the end of its text.
+        reruns: Tests that pytest ran again because they failed, where it was told to.
     """
 
     run: Run
@@ -134,6 +137,7 @@ class Outcome:
     seconds: float = 0
     problem: str = ""
     reasons: tuple[str, ...] = ()
+    reruns: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -231,7 +235,8 @@ class Matrix:
         problem = f"see {run.log}" if result.failed else ""
         if status and not result.failed:
             problem = f"pytest ended with status {status}; see {run.log}"
-        return Outcome(run, result.passed, result.failed, seconds, problem, result.reasons)
+        reruns = tuple(RERUN.findall(run.log.read_text(encoding="utf-8", errors="replace")))
+        return Outcome(run, result.passed, result.failed, seconds, problem, result.reasons, reruns)
 
     def _pytest(self, run: Run, python: Path, report: Path) -> int | None:
         run.log.parent.mkdir(parents=True, exist_ok=True)
@@ -271,6 +276,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
     for outcome in outcomes:
         names = [reason.partition("\n")[0] for reason in outcome.reasons[:NAMES]]
         lines += [outcome.line(), *(f"       {name}" for name in names)]
+        lines += [f"       run again: {name}" for name in outcome.reruns]
     passed = sum(outcome.passed for outcome in outcomes)
     # A release without a result counts as one failure.
     failed = sum(max(outcome.failed, not outcome.good) for outcome in outcomes)

@@ -1,6 +1,9 @@
 """docs/compatibility.md says what `make matrix` tests."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from scripts import interpreters, junit, matrix, releases, venvs
 from scripts.interpreters import NoInterpreterError, Version
 
 PAGE = (venvs.ROOT / "docs" / "compatibility.md").read_text()
+CI_RUN = (venvs.ROOT / ".ci" / "run").read_text()
 
 
 def rows() -> dict[str, list[str]]:
@@ -102,6 +106,42 @@ def test_a_report_is_counted_and_tells_what_failed(tmp_path: Path) -> None:
     assert long.endswith("xlast")
     assert len(long) < 3_000
     assert short == "tests.test_b::test_y\nm"
+
+
+FAILS_ONCE = """
+import pathlib
+
+def test_good():
+    pass
+
+def test_once(tmp_path_factory):
+    mark = pathlib.Path(__file__).with_suffix(".mark")
+    tried = mark.exists()
+    mark.touch()
+    assert tried
+"""
+
+
+@pytest.mark.parametrize("spread", [(), ("-n", "2")], ids=["alone", "spread"])
+def test_a_test_that_ci_ran_again_is_named(tmp_path: Path, spread: tuple[str, ...]) -> None:
+    (tmp_path / "test_a.py").write_text(FAILS_ONCE)
+    report = tmp_path / "report.xml"
+    options = re.findall(r'^export PYTEST_ADDOPTS="(.+)"$', CI_RUN, re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", f"--junit-xml={report}", *spread],
+        cwd=tmp_path,
+        env={**os.environ, "PYTEST_ADDOPTS": options[0]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert (junit.read(report).passed, junit.read(report).failed) == (2, 0)
+    again = tuple(matrix.RERUN.findall(done.stdout))
+    assert again == ("test_a.py::test_once",)
+    outcome = matrix.Outcome(matrix.Run("0.7.3", Version(3, 12)), passed=2, reruns=again)
+    assert outcome.good
+    assert "run again: test_a.py::test_once" in matrix.table([outcome])
 
 
 def test_a_release_without_a_result_has_failed() -> None:
