@@ -162,8 +162,13 @@ SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required"
 async def test_an_answer_that_does_not_fit_is_refused(
     nim: EmulatorServer, config: dict[str, Any], text: str, problem: str | None
 ) -> None:
+    begun = [{"choices": [{"index": 0, "delta": {"content": text}}]}]
     async with adapter_of(nim, **config) as adapter:
-        for reply in (whole(content=text), streamed({"content": text[:3]}, {"content": text[3:]})):
+        for reply in (
+            whole(content=text),
+            streamed({"content": text[:3]}, {"content": text[3:]}),
+            {"sse": [*begun, "[DONE]"]},  # the NIM gives no finish reason
+        ):
             nim.script([reply])
             stream = "sse" in reply
             call = own_api.chat(adapter, MODEL, HELLO, schema=SCHEMA, stream=stream)

@@ -264,6 +264,22 @@ async def test_a_choice_without_calls_is_checked_whatever_its_finish_reason(call
         await guard.check()
 
 
+@pytest.mark.parametrize("text", ["yes", "perhaps"])
+async def test_a_choice_that_the_nim_has_not_ended_is_checked_at_the_end(text):
+    guard = OutputGuard(constraint_of({"nvext": {"guided_choice": ["yes", "no"]}}))
+    for piece in (text[:2], text[2:]):
+        guard.feed(ChatChunk(choices=[ChatChoice(index=0, delta=ChatDelta(content=piece))]))
+    called = ChatDelta(tool_calls=[{"index": 0, "id": "c"}])
+    guard.feed(ChatChunk(choices=[ChatChoice(index=1, delta=called)]))
+    await guard.check()
+    assert guard.close() == []
+    if text == "yes":
+        await guard.check()
+    else:
+        with pytest.raises(ServerError, match="did not enforce"):
+            await guard.check()
+
+
 async def test_a_choice_whose_call_came_before_its_end_is_not_checked():
     called = ChatDelta(tool_calls=[{"index": 0, "id": "c"}])
     guard = OutputGuard(constraint_of({"nvext": {"guided_choice": ["yes", "no"]}}))

@@ -78,28 +78,27 @@ def resolve_aliases(body: Mapping[str, Any], dialect: Dialect) -> JSONObject:
     """Rename the fields of other generations of NIM to the names that the field table has.
 
     A caller who wrote for NIM 1.x or for an older vLLM is understood by every NIM. Other fields
-    of ``nvext`` stay there for the dialects that have one.
+    of ``nvext`` stay there for the dialects that have one. Null is as if left out.
 
     Raises:
         InvalidRequestError: A field is of a type that no NIM takes, two spellings of one field
             differ, or ``nvext`` holds what this dialect does not have.
     """
     validate_field_types(body)
-    result = {key: value for key, value in body.items() if key != "nvext"}
-    nvext = body.get("nvext")
+    result = {k: v for k, v in body.items() if k != "nvext" and k not in FIELD_ALIASES}
+    if structured := result.get("structured_outputs"):
+        result["structured_outputs"] = _without_nulls(structured)
     written = [
-        ("nvext.", dict(nvext or {})),
-        ("", {k: result[k] for k in FIELD_ALIASES if k in result}),
+        ("nvext.", _without_nulls(body.get("nvext") or {})),
+        ("", _without_nulls({k: v for k, v in body.items() if k in FIELD_ALIASES})),
     ]
     rest: JSONObject = {}
     for prefix, fields in written:
         for name, value in fields.items():
-            if name not in FIELD_ALIASES:
+            if name in FIELD_ALIASES:
+                _set(result, FIELD_ALIASES[name], value, f"{prefix}{name}")
+            else:
                 rest[name] = value
-                continue
-            if not prefix:
-                del result[name]
-            _set(result, FIELD_ALIASES[name], value, f"{prefix}{name}")
     if rest:
         if dialect not in (Dialect.NIM1, Dialect.DYNAMO):
             raise invalid(
@@ -109,6 +108,10 @@ def resolve_aliases(body: Mapping[str, Any], dialect: Dialect) -> JSONObject:
             )
         result["nvext"] = rest
     return result
+
+
+def _without_nulls(fields: Mapping[str, Any]) -> JSONObject:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _map_field(

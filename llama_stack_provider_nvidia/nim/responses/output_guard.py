@@ -8,6 +8,7 @@ import msgspec
 from .. import errors
 from ..dialect import Dialect
 from ..requests.field_mapping import resolve_aliases
+from ..requests.field_table import schema_of
 from .constraint_process import problem_of
 
 
@@ -15,7 +16,7 @@ class Constraint:
     """Constraint on a response's text: a JSON schema, a regex or a list of choices."""
 
     def __init__(self, kind: str, value: Any, field: str) -> None:
-        """Check the constraint's type.
+        """Take a constraint whose type has been checked, apart from a JSON schema's.
 
         Args:
             kind: `regex`, `choice`, `JSON schema` or `JSON object`.
@@ -23,17 +24,11 @@ class Constraint:
             field: Where the request has it.
 
         Raises:
-            InvalidRequestError: It is not of its kind's type.
+            InvalidRequestError: It is no JSON schema.
         """
         self.kind = kind
         self._value = value
         self._field = field
-        if kind == "regex" and not isinstance(value, str):
-            raise errors.invalid(field, "must be a regular expression, as a string")
-        if kind == "choice" and not (
-            isinstance(value, list) and all(isinstance(one, str) for one in value)
-        ):
-            raise errors.invalid(field, "must be a list of strings")
         if kind == "JSON schema" and not isinstance(value, dict | bool):
             raise errors.invalid(field, "must be a JSON schema, which is an object")
 
@@ -86,7 +81,7 @@ class OutputGuard:
     def __init__(self, constraint: Constraint) -> None:
         self._constraint = constraint
         self._texts: dict[int, list[str]] = {}
-        self._calling: set[int] = set()
+        self._passed: set[int] = set()
         self._ended: list[tuple[str, str | None]] = []
 
     def feed(self, chunk: Any) -> list[Any]:
@@ -98,14 +93,21 @@ class OutputGuard:
             written = message if message is not None else getattr(choice, "delta", choice)
             texts.append(getattr(written, "content", None) or getattr(written, "text", None) or "")
             if getattr(written, "tool_calls", None):
-                self._calling.add(index)  # the model calls a tool in place of an answer
-            if index not in self._calling and (choice.finish_reason or message is not None):
-                self._ended.append(("".join(texts), choice.finish_reason))
+                self._passed.add(index)  # the model calls a tool in place of an answer
+            if choice.finish_reason or message is not None:
+                self._end(index, choice.finish_reason)
         return [chunk]
 
     def close(self) -> list[Any]:
-        """Return nothing: nothing is held back."""
+        """End the choices that the NIM has left without a finish reason; return nothing."""
+        for index in self._texts:
+            self._end(index, None)
         return []
+
+    def _end(self, index: int, finish_reason: str | None) -> None:
+        if index not in self._passed:
+            self._passed.add(index)
+            self._ended.append(("".join(self._texts[index]), finish_reason))
 
     async def check(self) -> None:
         """Check the choices that have ended since the last time.
@@ -136,11 +138,8 @@ def constraint_of(body: Mapping[str, Any]) -> Constraint | None:
     if "json" in structured:
         return Constraint("JSON schema", structured["json"], "structured_outputs.json")
     if response_format.get("type") == "json_schema":
-        return Constraint(
-            "JSON schema",
-            (response_format.get("json_schema") or {}).get("schema"),
-            "response_format.json_schema.schema",
-        )
+        field = "response_format.json_schema.schema"
+        return Constraint("JSON schema", schema_of(response_format), field)
     if response_format.get("type") == "json_object":
         return Constraint("JSON object", None, "response_format")
     return None

@@ -264,6 +264,41 @@ def test_empty_constraints_are_none(empty):
         assert map_fields({**BASE, "structured_outputs": empty}, dialect) == BASE
 
 
+NULLS = {
+    "structured_outputs": dict.fromkeys(
+        ("json", "regex", "choice", "grammar", "json_object", "whitespace_pattern")
+    ),
+    "nvext": {**dict.fromkeys(FIELD_ALIASES), "greed_sampling": None},
+    **dict.fromkeys(FIELD_ALIASES),
+}
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"structured_outputs": {"json": SCHEMA}},
+        {"structured_outputs": {"choice": ["a", "b"]}},
+        {"structured_outputs": {"regex": "a"}},
+        {"response_format": FORMAT},
+        {"guided_regex": "a", "top_k": 5},
+        {"nvext": {"guided_choice": ["a"], "top_k": 5}},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("asked", [BASE, {"model": "m", "prompt": "p"}], ids=["chat", "completion"])
+def test_null_is_as_if_left_out(asked, fields, dialect):
+    body = {**asked, **fields}
+    nulls = {
+        name: {**null, **fields.get(name, {})} if isinstance(null, dict) else fields.get(name)
+        for name, null in NULLS.items()
+    }
+    with_nulls = {**body, **nulls}
+    expected = map_fields(body, dialect, skip_unenforceable=True)
+    assert map_fields(with_nulls, dialect, skip_unenforceable=True) == expected
+
+
 @pytest.mark.parametrize(
     "json_schema", [None, {}, {"name": "a"}, {"schema": None}, "x"], ids=lambda value: repr(value)
 )
