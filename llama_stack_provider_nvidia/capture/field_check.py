@@ -72,7 +72,7 @@ def _text(call: RecordedCall) -> str | None:
         if choice["finish_reason"] == "length":
             return None
         text = choice["text"] if call.path == COMPLETION else choice["message"]["content"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
     return text if isinstance(text, str) else None
 

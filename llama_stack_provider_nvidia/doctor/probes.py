@@ -191,7 +191,7 @@ def _is_valid(given: object, schema: dict[str, Any]) -> bool:
 
     try:
         jsonschema.validate(json.loads(given) if isinstance(given, str) else given, schema)
-    except (ValueError, jsonschema.ValidationError):
+    except (ValueError, RecursionError, jsonschema.ValidationError):
         return False
     return True
 

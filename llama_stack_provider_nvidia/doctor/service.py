@@ -177,7 +177,7 @@ async def _request_with_key(context: CheckContext, *, hosted: bool) -> httpx.Res
     # after the key was checked.
     try:
         ids = [entry["id"] for entry in listed.json()["data"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         ids = []
     model = DEFAULT_MODEL if DEFAULT_MODEL in ids or not ids else ids[0]
     return await context.request("/chat/completions", body={"model": model, "messages": []})
@@ -216,7 +216,7 @@ async def _engine_version(context: CheckContext) -> str | None:
     try:
         response = await context.request(context.endpoint.url.removesuffix("/v1") + "/version")
         version = response.json().get("version")
-    except (httpx.HTTPError, ValueError, AttributeError):
+    except (httpx.HTTPError, ValueError, AttributeError, RecursionError):
         return None
     return version if isinstance(version, str) and response.status_code == 200 else None
 

@@ -16,6 +16,7 @@ from .requests.message_history import rename_reasoning, repair_tool_calls
 from .requests.thinking import apply_reasoning, is_reasoning_enabled
 from .responses.content_parser import ContentParser, ToolCallMaker
 from .responses.output_guard import Constraint, constraint_of
+from .responses.tool_names import offered_names
 from .settings import Settings
 
 CHAT_PATH = "/chat/completions"
@@ -98,7 +99,7 @@ def plan_request(
         constraint=_constraint(body, finding.dialect, settings),
         make_content_parser=_content_parser(written, profile, settings) if is_chat else None,
         is_reasoning_off=is_chat and _is_reasoning_off(written, profile),
-        tool_names=_tool_names(written),
+        tool_names=offered_names(written) if is_chat and written.get("tools") else frozenset(),
         wants_usage=asks_for_usage(body),
         counts_tokens=counts_tokens,
     )
@@ -162,12 +163,6 @@ def _is_reasoning_off(written: Mapping[str, Any], profile: Profile) -> bool:
     if profile.reasoning is not None and isinstance(profile.reasoning.form, Never):
         return False
     return is_reasoning_enabled(written, profile) is False
-
-
-def _tool_names(body: Mapping[str, Any]) -> frozenset[str]:
-    functions = [tool.get("function") for tool in body.get("tools") or () if isinstance(tool, dict)]
-    names = [one.get("name") for one in functions if isinstance(one, dict)]
-    return frozenset(name for name in names if isinstance(name, str))
 
 
 def _constraint(body: Mapping[str, Any], dialect: Dialect, settings: Settings) -> Constraint | None:

@@ -61,6 +61,18 @@ async def test_one_that_has_no_model_yet_is_not_ready(
     )
 
 
+async def test_a_list_that_nests_too_deeply_is_an_answer(
+    fresh: NVIDIAInferenceAdapter, nim: EmulatorServer
+) -> None:
+    nim.script(
+        [
+            {"path": READY, "status": 404, "body": "404 page not found"},
+            {"path": "/v1/models", "body": "[" * 100_000},
+        ]
+    )
+    assert (await fresh.health())["message"] == f"{nim.url}/v1/models answers"
+
+
 async def test_it_is_asked_once_in_a_moment(
     fresh: NVIDIAInferenceAdapter, nim: EmulatorServer
 ) -> None:

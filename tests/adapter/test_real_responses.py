@@ -17,6 +17,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from llama_stack_provider_nvidia import stack
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
 from llama_stack_provider_nvidia.nim.errors import NIMError, ServerError
+from llama_stack_provider_nvidia.nim.responses.struct_codec import COMPLETION as TEXTS
 from nim_emulator import EmulatorServer
 
 from . import own_api
@@ -470,6 +471,50 @@ async def test_a_piece_of_the_template_behind_a_name_is_cut_off(
         assert calls[-1].tool_name == "get_weather"
     else:
         assert native.completion_message.tool_calls[0].tool_name == "get_weather"
+
+
+@STYLES
+@pytest.mark.parametrize("names", [("get_weather",) * 3, ("get_", "weather", "get_weather")])
+async def test_a_name_and_an_id_with_every_fragment_are_one(
+    nim: EmulatorServer,
+    adapter: NVIDIAInferenceAdapter,
+    style: str,
+    names: tuple[str, ...],
+) -> None:
+    pieces = ("", "", '{"city": "Paris"}')
+    functions = [{"name": n, "arguments": a} for n, a in zip(names, pieces, strict=True)]
+    calls = [{"index": 0, "id": "c1", "type": "function", "function": one} for one in functions]
+    chunks = [{"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]} for call in calls]
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
+    nim.script([{"sse": [*chunks, end, "[DONE]"]}])
+    if style == "native":
+        (call,) = (await CHAT[style](adapter, True)).calls
+        assert (call.call_id, call.tool_name) == ("c1", "get_weather")
+        return
+    # As the SDK and Llama Stack join them.
+    found = [
+        call
+        for chunk in await chunks_of(adapter)
+        for choice in chunk.choices
+        for call in choice.delta.tool_calls or ()
+    ]
+    assert "".join(call.id or "" for call in found) == "c1"
+    assert "".join(call.function.name or "" for call in found) == "get_weather"
+    assert "".join(call.function.arguments or "" for call in found) == pieces[-1]
+
+
+@STREAMED
+async def test_tools_of_a_text_completion_cost_nothing(
+    nim: EmulatorServer, adapter: NVIDIAInferenceAdapter, stream: bool
+) -> None:
+    serve_choice(nim, stream, {"text": "a", "finish_reason": "stop"})
+    body = {"model": MODEL, "prompt": "a", "tools": [WEATHER], "stream": stream}
+    if stream:
+        made = [chunk async for chunk in await adapter.endpoint.stream(body, TEXTS, key=None)]
+    else:
+        made = [await adapter.endpoint.complete(body, TEXTS, key=None)]
+    assert "".join(choice.text for chunk in made for choice in chunk.choices) == "a"
+    assert nim.requests[-1].body["tools"] == [WEATHER]
 
 
 @STYLES

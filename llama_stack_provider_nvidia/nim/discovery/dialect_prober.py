@@ -19,6 +19,7 @@ import msgspec
 
 from .. import errors
 from ..dialect import Dialect
+from ..json_types import UNREADABLE
 from . import dialect_rules
 from .dialect_rules import ProbeResponse
 from .finding import Finding
@@ -225,7 +226,7 @@ def _json_of(response: httpx.Response) -> Any:
         return None
     try:
         return msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from .. import errors
+from ..json_types import UNREADABLE
 
 # Llama Stack gives a provider one second to say how it is.
 QUICK_SECONDS = 0.8
@@ -97,6 +98,6 @@ def _failed(error: errors.NIMError) -> Health:
 def _lists_nothing(body: bytes) -> bool:
     try:
         listed = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return False
     return isinstance(listed, dict) and listed.get("data") == []

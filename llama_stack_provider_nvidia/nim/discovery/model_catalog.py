@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from .. import errors
+from ..json_types import UNREADABLE
 from ..model_facts.model_ids import ModelEntry, kind_of, parse_models
 
 # Models come and go with the NIM's configuration, not by the second.
@@ -129,7 +130,7 @@ class Catalogue:
     def _read(self, body: bytes) -> list[ModelEntry]:
         try:
             return parse_models(msgspec.json.decode(body))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise errors.malformed(
                 f"The NIM's list of models is not JSON: {error}.", endpoint=self._url
             ) from None

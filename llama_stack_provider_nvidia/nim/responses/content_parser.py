@@ -10,6 +10,7 @@ from .normalize import reasoning_of
 from .reasoning_parser import ReasoningSplitter, splitter_for
 from .structs import ChatChoice, ChatDelta
 from .text_tool_call_parser import Style, TextToolCalls
+from .tool_names import offered_names
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ class ContentParser:
         """
         self._body = body
         self._profile = profile
-        self._style = style if body.get("tools") else None
+        self._offered = offered_names(body) if style else frozenset()
+        self._style = style if self._offered else None
         self._maker = maker
         self._choices: dict[int, _ChoiceParser] = {}
         self._last: Any = None
@@ -146,6 +148,5 @@ class ContentParser:
     def _make(self) -> _ChoiceParser:
         calls = None
         if self._style:
-            offered = [tool["function"]["name"] for tool in self._body["tools"]]
-            calls = TextToolCalls(offered, self._style)
+            calls = TextToolCalls(self._offered, self._style)
         return _ChoiceParser(splitter_for(self._profile, self._body), calls)

@@ -4,9 +4,7 @@ import msgspec
 
 from .. import errors
 from ..errors import body as error_bodies
-
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""The exceptions that decoders raise for bytes that they cannot read."""
+from ..json_types import UNREADABLE
 
 
 def unreadable(data: bytes, error: Exception) -> errors.ServerError:

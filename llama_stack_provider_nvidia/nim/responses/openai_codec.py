@@ -26,8 +26,9 @@ from openai.types.chat.chat_completion_chunk import (
 from pydantic import TypeAdapter, ValidationError
 
 from .. import errors
+from ..json_types import UNREADABLE
 from .content_parser import FoundCall, Remainder
-from .error_bodies import UNREADABLE, reported
+from .error_bodies import reported
 from .finish_reasons import LENGTH, STOP, TOOL_CALLS
 from .normalize import check_whole, read_choices, usable_usage
 from .openai_choices import (
@@ -181,11 +182,11 @@ class OpenAICodec:
         if numberer is None:
             numberer = self._calls[index] = ToolCallNumberer()
         for call, fragment in zip(delta["tool_calls"], known.tool_calls, strict=True):
-            number, call_id = numberer.feed(fragment)
-            call["index"] = number
-            if call_id is not None:
-                call["id"] = call_id
+            head = numberer.feed(fragment)
+            call |= {"index": head.number, "id": head.id}
             complete_call(call)
+            if call["function"] is not None:
+                call["function"]["name"] = head.name
 
     def _with_head(self, body: dict[str, Any], kind: type[BaseModel]) -> dict[str, Any]:
         """Fill in what a NIM leaves out around the choices, or has wrong there."""

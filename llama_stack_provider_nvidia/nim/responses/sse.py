@@ -5,6 +5,7 @@ from collections import deque
 import msgspec
 
 from ..errors import malformed
+from ..json_types import UNREADABLE
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 """No chunk of a response comes near it; what does would fill the memory."""
@@ -126,7 +127,7 @@ def _report(text: bytes) -> bytes:
     """Return an error report in OpenAI's form for the text of an ``error`` event."""
     try:
         said = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         said = text.decode("utf-8", "replace").strip()
     if isinstance(said, dict) and said.get("error"):
         return text

@@ -4,8 +4,9 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from ..json_types import UNREADABLE
 from .content_parser import FoundCall, Remainder
-from .error_bodies import UNREADABLE, reported
+from .error_bodies import reported
 from .finish_reasons import OPENAI_FINISH_REASONS, openai_finish_reason
 from .normalize import check_whole, read_usage
 from .structs import (

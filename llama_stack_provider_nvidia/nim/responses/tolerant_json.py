@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .error_bodies import UNREADABLE, unreadable
+from ..json_types import UNREADABLE
+from .error_bodies import unreadable
 from .logprobs import IMPOSSIBLE
 
 Decoded = TypeVar("Decoded")

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -211,17 +211,31 @@ class ToolCallAssembler:
         return None if other_id or other_name or whole_again else found
 
 
+class FragmentHead(NamedTuple):
+    """What a fragment of a tool call says besides a piece of the arguments.
+
+    Attributes:
+        number: The index of its call.
+        id: The call's id in its first fragment, else None.
+        name: The piece of the name that is new, else None.
+    """
+
+    number: int
+    id: str | None
+    name: str | None
+
+
 class ToolCallNumberer:
     """Numbers and identifies the streamed tool calls of one choice, for servers that do not.
 
-    Readers put calls together by their indexes. Which fragments are of one call, the assembler
-    knows.
+    Readers put calls together by their indexes, and join the ids and names of all fragments. Which
+    fragments are of one call, the assembler knows.
     """
 
     def __init__(self) -> None:
         self._assembler = ToolCallAssembler()
-        # By identity: the assembler keeps the calls.
-        self._known: dict[int, tuple[int, str | None]] = {}
+        # By identity: the assembler keeps the calls. The index, and how much of the name was sent.
+        self._known: dict[int, tuple[int, int]] = {}
         self._used: set[int] = set()
         # By the server's index, where that is all it takes to tell a call.
         self._by_index: dict[int, AssembledCall] = {}
@@ -242,23 +256,21 @@ class ToolCallNumberer:
         self._assembler.extend(known, piece)
         return True
 
-    def feed(self, fragment: Any) -> tuple[int, str | None]:
-        """Take a fragment as a struct.
-
-        Returns:
-            The index of its call, and the id that it is to have if not the server's.
-        """
+    def feed(self, fragment: Any) -> FragmentHead:
+        """Take a fragment as a struct, and return what is to go out with its arguments."""
         assembled, is_new, _ = self._assembler.feed(fragment)
+        call_id = None
         if is_new:
-            made = None if fragment.id else f"call_{uuid.uuid4().hex}"
+            call_id = fragment.id or f"call_{uuid.uuid4().hex}"
             number = self._free(fragment.index)
-            self._known[id(assembled)] = (number, made)
+            self._known[id(assembled)] = (number, 0)
             if number == fragment.index:
                 self._by_index[number] = assembled
             elif fragment.index is not None:
                 self._by_index.pop(fragment.index, None)
-        number, made = self._known[id(assembled)]
-        return number, made if is_new or fragment.id else None
+        number, sent = self._known[id(assembled)]
+        self._known[id(assembled)] = (number, len(assembled.name))
+        return FragmentHead(number, call_id, assembled.name[sent:] or None)
 
     def _free(self, index: int | None) -> int:
         """Return a new call's index: the server's own, unless another call has it."""

@@ -1,9 +1,16 @@
-"""Clean names of tools that have a piece of the chat template behind them."""
+"""Names of the tools of a request, and of calls that have a piece of the chat template behind."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 _MARK = "<|"
+
+
+def offered_names(body: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of a request's tools, as far as they are functions."""
+    functions = [tool.get("function") for tool in body.get("tools") or () if isinstance(tool, dict)]
+    names = [one.get("name") for one in functions if isinstance(one, dict)]
+    return frozenset(name for name in names if isinstance(name, str))
 
 
 class ToolNameCleaner:

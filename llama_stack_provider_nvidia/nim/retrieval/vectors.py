@@ -21,7 +21,8 @@ from typing import NamedTuple
 import msgspec
 
 from .. import errors
-from ..responses.error_bodies import UNREADABLE, reported, unreadable
+from ..json_types import UNREADABLE
+from ..responses.error_bodies import reported, unreadable
 from ..responses.normalize import read_usage
 
 Vector = list[float] | str

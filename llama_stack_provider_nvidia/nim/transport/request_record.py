@@ -16,6 +16,7 @@ from .. import errors
 from ..dialect import Dialect
 from ..errors.body import request_id_of
 from ..errors.redact import redact, secrets_in
+from ..json_types import UNREADABLE
 from .deadlines import NO_LIMITS, Deadlines, TimeLimits
 
 logger = logging.getLogger(__name__)
@@ -289,7 +290,7 @@ class RequestRecord:
             self._envelope = _Envelope()
             if not self._data:
                 return self._envelope
-            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            with contextlib.suppress(*UNREADABLE):
                 self._envelope = _decoder.decode(self._data)
         return self._envelope
 

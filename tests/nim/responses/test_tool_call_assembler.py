@@ -5,7 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_stack_provider_nvidia.nim.responses.structs import FunctionDelta, ToolCallDelta
-from llama_stack_provider_nvidia.nim.responses.tool_call_assembler import ToolCallAssembler
+from llama_stack_provider_nvidia.nim.responses.tool_call_assembler import (
+    ToolCallAssembler,
+    ToolCallNumberer,
+)
 
 from ... import strategies
 
@@ -19,6 +22,19 @@ def assembled(*parts, whole=False):
     for fragment in parts:
         assembler.feed(fragment)
     return [(call.id, call.name, call.text) for call in assembler.finish()]
+
+
+def sent_on(*parts):
+    """Ids, names and arguments as a reader joins them from what goes out of a stream."""
+    numberer = ToolCallNumberer()
+    calls = {}
+    for fragment in parts:
+        head = numberer.feed(fragment)
+        call = calls.setdefault(head.number, ["", "", ""])
+        piece = fragment.function.arguments if fragment.function else None
+        for place, text in enumerate((head.id, head.name, piece)):
+            call[place] += text or ""
+    return [tuple(call) for call in calls.values()]
 
 
 A = ("a", "f", '{"x": 1}')
@@ -60,6 +76,11 @@ B = ("b", "g", '{"y": 2}')
 )
 def test_call_is_put_together_from_every_style_of_stream(parts):
     assert assembled(*parts) == [A]
+    ((call_id, *rest),) = sent_on(*parts)
+    # An id that comes later is too late: the first fragment has to have one.
+    assert call_id == ("a" if parts[0].id else call_id)
+    assert call_id.startswith(("a", "call_"))
+    assert tuple(rest) == A[1:]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +97,7 @@ def test_call_is_put_together_from_every_style_of_stream(parts):
 )
 def test_name_may_come_in_pieces(parts):
     assert [name for _, name, _ in assembled(*parts)] == ["get_weather"]
+    assert [call[:2] for call in sent_on(*parts)] == [("a", "get_weather")]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +146,7 @@ def test_name_may_come_in_pieces(parts):
 )
 def test_parallel_calls_are_told_apart(parts):
     assert assembled(*parts) == [A, B]
+    assert sorted(sent_on(*parts)) == [A, B]
 
 
 @pytest.mark.parametrize(
