@@ -82,12 +82,13 @@ class EmbeddingsRerankMixin(NIMProvider):
         """
         given = plain_fields(params, fields)
         encoding = given.get("encoding_format", "float")
-        if encoding not in _ENCODINGS:
+        if not isinstance(encoding, str) or encoding not in _ENCODINGS:
             raise invalid("encoding_format", f"{encoding!r} does not exist: it is float or base64")
         extra = {name: value for name, value in given.items() if name not in _OWN_FIELDS}
+        model: Any = given.get("model")
         embedded = await self.embed(
             EmbeddingRequest(
-                given["model"],
+                model,
                 _inputs(given.get("input")),
                 input_type=given.get("input_type"),
                 truncate=given.get("truncate"),
@@ -97,7 +98,7 @@ class EmbeddingsRerankMixin(NIMProvider):
                 names=_NAMES,
             )
         )
-        return _response(embedded, given["model"], encoding)
+        return _response(embedded, model, encoding)
 
     async def embed(self, request: EmbeddingRequest) -> EmbeddingResult:
         """Embed what a request asks for.

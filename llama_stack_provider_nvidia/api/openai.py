@@ -70,7 +70,8 @@ class OpenAIMixin(NIMProvider):
         chat: bool = True,
         wrap: Callable[[Any], Any] = stack.storable,
     ) -> Any:
-        name, key = request["model"], self.request_key()
+        name: Any = request.get("model")
+        key = self.request_key()
         endpoint, model = await self.target(name)
         body, codec = {**request, "model": model}, OpenAICodec(name, chat=chat)
         if not body.get("stream"):

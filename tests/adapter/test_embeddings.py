@@ -347,6 +347,9 @@ async def test_no_more_portions_are_under_way_than_allowed(make: Make, nim: Emul
         ({"input": ["a", {"text": "b"}]}, "input[1]"),
         ({"input": [["a"]]}, "input[0]"),
         ({"input": "a", "encoding_format": "hex"}, "encoding_format"),
+        ({"input": "a", "encoding_format": ["float"]}, "encoding_format"),
+        ({"input": "a", "modality": 5}, "modality"),
+        ({"input": "a", "model": None}, "model_id"),
         ({"input": "a", "truncate": "MIDDLE"}, "truncate"),
         ({"input": "a", "input_type": "poem"}, "input_type"),
         ({"input": IMAGE}, "input[0]"),
@@ -356,7 +359,7 @@ async def test_what_cannot_be_embedded_is_refused_unsent(
     make: Make, nim: EmulatorServer, fields: Any, field: str
 ) -> None:
     with pytest.raises(errors.InvalidRequestError) as caught:
-        await make().openai_embeddings(model=E5, **fields)
+        await make().openai_embeddings(**{"model": E5, **fields})
     assert caught.value.field == field
     assert caught.value.status_code == 400
     assert bodies(nim) == []

@@ -244,8 +244,12 @@ async def test_truncation_is_the_users(
     assert {name: body[name] for name in fields if name in body} == sent
 
 
+def image_part(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
 async def test_images_are_ranked_by_models_that_can(make: Make, nim: EmulatorServer) -> None:
-    image = {"type": "image_url", "image_url": {"url": IMAGE}}
+    image = image_part(IMAGE)
     text = {"type": "text", "text": "mars has two moons"}
     ranked = {"rankings": [{"index": n, "logit": n} for n in range(3)]}
     nim.script([{"body": ranked}])
@@ -274,8 +278,12 @@ async def test_images_are_ranked_by_models_that_can(make: Make, nim: EmulatorSer
         ((RERANKER, QUERY, ["a", {"type": "text"}]), "items[1]"),
         ((RERANKER, QUERY, ["a", ""]), "items[1]"),
         ((RERANKER, QUERY, ["a"], 0), "max_num_results"),
+        ((RERANKER, QUERY, ["a"], "2"), "max_num_results"),
         ((RERANKER, "", ["a"]), "query"),
         ((RERANKER, 5, ["a"]), "query"),
+        ((RERANKER, image_part("data:text/html,zz"), ["a"]), "query"),
+        ((RERANKER, image_part("http://169.254.169.254/a.png"), ["a"]), "query"),
+        ((RERANKER, QUERY, ["a", image_part("data:text/html,zz")]), "items[1]"),
         ((None, QUERY, ["a"]), "model"),
         (("", QUERY, ["a"]), "model_id"),
     ],

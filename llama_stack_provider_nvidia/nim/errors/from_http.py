@@ -36,7 +36,7 @@ _RULES = (
     _Rule(_only(404), "model_not_available", says=r"not found for account"),
     _Rule(_only(404), "model_not_found"),
     _Rule(_only(410), "model_withdrawn"),
-    _Rule(range(400, 600), "model_degraded", says=r"\bDEGRADED\b"),
+    _Rule(range(400, 600), "model_degraded", says=r"(?-i:DEGRADED function)"),
     _Rule(_only(401), "invalid_api_key", sent_key=True),
     _Rule(_only(401), "api_key_missing"),
     _Rule(_only(402), "credits_exhausted"),

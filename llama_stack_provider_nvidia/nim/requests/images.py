@@ -352,6 +352,8 @@ def _parse(url: str, field: str) -> httpx.URL:
         )
     if not address.host:
         raise invalid(field, "the address names no host", code="invalid_image_url")
+    if address.port is not None and not 0 < address.port < 65536:
+        raise invalid(field, f"there is no port {address.port}", code="invalid_image_url")
     if address.userinfo:
         raise invalid(
             field,

@@ -1,6 +1,6 @@
 """Content for retrieval models: a text, an image, or both."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..errors import invalid
@@ -16,7 +16,7 @@ class Content(NamedTuple):
 
 async def resolve_images(
     contents: Sequence[Content],
-    field: str,
+    name_of: Callable[[int], str],
     *,
     download: bool,
     limits: DownloadLimits | None = None,
@@ -25,7 +25,7 @@ async def resolve_images(
 
     Args:
         contents: Those without an image are returned as they are.
-        field: What the caller calls the list.
+        name_of: Returns what the caller calls the content at a place.
         download: Images may be downloaded here.
         limits: Limits of the downloads.
 
@@ -34,7 +34,7 @@ async def resolve_images(
             or it must not be: retrieval NIMs fetch none. ``field`` says which.
     """
     images = [
-        (content.image, f"{field}[{n}]")
+        (content.image, name_of(n))
         for n, content in enumerate(contents)
         if content.image is not None
     ]

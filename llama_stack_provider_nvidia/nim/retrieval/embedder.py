@@ -163,8 +163,11 @@ class Embedder:
 
 async def _resolve_images(endpoint: Endpoint, request: EmbeddingRequest) -> EmbeddingRequest:
     contents = [one if isinstance(one, Content) else Content() for one in request.inputs]
+    name = request.name("inputs")
     resolved = await resolve_images(
-        contents, request.name("inputs"), download=endpoint.settings.download_images
+        contents,
+        lambda n: f"{name}[{n}]",
+        download=endpoint.settings.download_images,
     )
     inputs = [
         to_wire(content) if isinstance(one, Content) else one

@@ -137,6 +137,8 @@ def _modality(
     if given is not None:
         if isinstance(given, str):
             return given
+        if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+            raise invalid(name, "must be a string, or a list of strings")
         if len(given) not in (1, len(request.inputs)):
             raise invalid(name, f"has {len(given)} entries for {len(request.inputs)} inputs")
         return given[0] if len(given) == 1 else list(given)

@@ -12,13 +12,11 @@ import msgspec
 from .. import errors
 from ..dialect import Dialect
 from ..errors import invalid
-from ..json_types import JSONObject
+from ..json_types import UNREADABLE, JSONObject
 from ..model_facts.retrieval_models import RerankModel
-from ..responses.error_bodies import UNREADABLE, reported, unreadable
+from ..responses.error_bodies import reported, unreadable
 from .content import Content
 from .embedding_request import split_batches
-
-TRUNCATIONS = ("NONE", "END")
 
 _DEFAULT_BATCH_SIZE = 512
 """Passages in one request; NVIDIA's API takes no more."""
@@ -89,8 +87,8 @@ def validate(request: RerankRequest) -> None:
         raise invalid("query", "is empty: there is nothing to rank by")
     if not request.passages:
         raise invalid("items", "is empty: there must be at least one")
-    if request.top is not None and request.top < 1:
-        raise invalid("max_num_results", f"is {request.top}: it must be at least 1")
+    if request.top is not None and (not isinstance(request.top, int) or request.top < 1):
+        raise invalid("max_num_results", f"is {request.top!r}: it must be at least 1")
     for n, passage in enumerate(request.passages):
         if not (passage.text or passage.image):
             raise invalid(f"items[{n}]", "is empty: there is nothing to rank")
@@ -100,13 +98,15 @@ def explain_rerank_refusal(request: RerankRequest, known: RerankModel | None) ->
     """Return what is known of the model that a refused request does not fit."""
     if known is None or known.images:
         return None
-    n = next((n for n, passage in enumerate(request.passages) if passage.image), None)
-    if n is None:
+    images = [f"items[{n}]" for n, passage in enumerate(request.passages) if passage.image]
+    if request.query.image:
+        images.insert(0, "query")
+    if not images:
         return None
     return (
-        f"By what was published by {known.date}, {request.model} ranks only text, and `items[{n}]` "
-        "is an image: choose a model that ranks images. If that has changed, correct it under "
-        "`model_overrides` in run.yaml."
+        f"By what was published by {known.date}, {request.model} ranks only text, and "
+        f"`{images[0]}` is an image: choose a model that ranks images. If that has changed, "
+        "correct it under `model_overrides` in run.yaml."
     )
 
 

@@ -64,10 +64,12 @@ class Reranker:
         """
         if request.truncate is None:
             request = request._replace(truncate=self._settings.truncate)
-        passages = await resolve_images(
-            request.passages, "items", download=endpoint.settings.download_images
+        query, *passages = await resolve_images(
+            [request.query, *request.passages],
+            lambda n: f"items[{n - 1}]" if n else "query",
+            download=endpoint.settings.download_images,
         )
-        request = request._replace(passages=passages)
+        request = request._replace(query=query, passages=passages)
         validate(request)
         known = endpoint.settings.facts.rerank_model(request.model)
         batches = rerank_batches(request, known, self._settings.batch_size)

@@ -56,7 +56,7 @@ def may_retry(error: openai.APIError) -> bool:
         said = error.response.headers.get("x-should-retry", "").lower()
         if said in ("true", "false"):
             return said == "true"
-        if b"DEGRADED" in error.response.content:  # the hosted model is out of order
+        if b"DEGRADED function" in error.response.content:  # the hosted model is out of order
             return False
         return error.status_code in RETRIED_STATUSES
     if isinstance(error, openai.APITimeoutError):

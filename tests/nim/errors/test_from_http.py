@@ -365,6 +365,20 @@ FAMILIES = {
         503,
         "out of order at NVIDIA",
     ),
+    "a text of the caller's that is quoted": (
+        400,
+        {"message": "1 validation error: input_value='The service is DEGRADED'"},
+        errors.InvalidRequestError,
+        400,
+        "change what it names",
+    ),
+    "a service of one's own that is slow": (
+        500,
+        {"message": "Performance degraded: out of memory"},
+        errors.ServerError,
+        500,
+        "its log",
+    ),
     "overloaded": (
         503,
         "ResourceExhausted: Worker local total request limit reached (32/32)",

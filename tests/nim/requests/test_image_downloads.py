@@ -174,6 +174,7 @@ class TestFailures:
             (redirect("ftp://127.0.0.1/a"), "not by ftp"),
             (redirect("http://u:p@127.0.0.1/a"), "name and password"),
             (redirect("http://127.0.0.1:port/a"), "cannot be"),
+            (redirect("http://127.0.0.1:99999/a"), "no port 99999"),
         ],
     )
     async def test_what_is_no_image_is_refused_by_its_place(self, server, answer, problem):
@@ -224,6 +225,8 @@ class TestFailures:
             ("http://u:p@example.com/a.png", "name and password"),
             ("http://u@example.com/a.png", "name and password"),
             ("http://example.com:port/a.png", "cannot be read"),
+            ("http://example.com:65536/a.png", "no port 65536"),
+            ("http://93.184.215.14:0/a.png", "no port 0"),
             ("http://exa\nmple.com/", "cannot be read"),
             (None, "must hold"),
         ],

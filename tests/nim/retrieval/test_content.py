@@ -15,6 +15,7 @@ PNG = f"data:image/png;base64,{base64.b64encode(BYTES).decode()}"
 FETCH = {"download": True, "limits": DownloadLimits(allow_private=True)}
 PUBLIC = {"download": True}
 NONE = {"download": False}
+NAME = "items[{}]".format
 
 
 class Pictures(BaseHTTPRequestHandler):
@@ -42,14 +43,17 @@ def server() -> Iterator[str]:
 @pytest.mark.parametrize("settings", [NONE, FETCH])
 async def test_texts_and_data_stay_as_they_are(settings):
     contents = [Content("a"), Content(image=PNG), Content("b", PNG), Content()]
-    assert await resolve_images(contents, "items", **settings) == contents
+    assert await resolve_images(contents, NAME, **settings) == contents
     texts = [Content("a")]
-    assert await resolve_images(texts, "items", **settings) is texts
+    assert await resolve_images(texts, NAME, **settings) is texts
 
 
 async def test_images_by_address_become_data_where_the_user_has_it_so(server):
     contents = [Content("a"), Content("b", f"{server}/cat.png")]
-    assert await resolve_images(contents, "items", **FETCH) == [Content("a"), Content("b", PNG)]
+    assert await resolve_images(contents, NAME, **FETCH) == [
+        Content("a"),
+        Content("b", PNG),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +72,6 @@ async def test_image_that_cannot_be_had_is_named_as_the_caller_names_it(
 ):
     contents = [Content("a"), Content(image=image.format(server=server))]
     with pytest.raises(InvalidRequestError, match=problem) as caught:
-        await resolve_images(contents, "items", **settings)
+        await resolve_images(contents, NAME, **settings)
     assert caught.value.field == "items[1]"
     assert "messages" not in str(caught.value)

@@ -186,6 +186,12 @@ def test_dimensions_are_sent_where_they_change_something(model, asked, sent):
         pytest.param(
             request(VL, "abc", modality=["text"] * 2), "modality", "2 entries for 3", id="modality"
         ),
+        *(
+            pytest.param(
+                request("m", modality=odd), "modality", "a string, or a list", id=repr(odd)
+            )
+            for odd in (5, True, {"a": 1}, [5], ["text", None], 0.5)
+        ),
     ],
 )
 def test_what_a_nim_would_refuse_is_refused_by_field(made, field, problem):

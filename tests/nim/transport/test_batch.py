@@ -93,8 +93,12 @@ async def test_first_failure_is_raised_and_the_others_are_cancelled():
 
 
 async def test_failure_while_others_fail_too_is_the_first_one():
+    has_failed = asyncio.Event()
+
     async def fail(item):
-        await asyncio.sleep(0.001 * (3 - item))
+        if item != 2:
+            await has_failed.wait()
+        has_failed.set()
         raise ValueError(item)
 
     with pytest.raises(ValueError, match="2"):

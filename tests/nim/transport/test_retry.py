@@ -36,6 +36,7 @@ def unanswered(cause: Exception) -> openai.APIConnectionError:
         (answered(500, x_should_retry="true"), True),
         (answered(503, x_should_retry="false"), False),
         (answered(503, b'{"detail": "DEGRADED function cannot be invoked"}'), False),
+        (answered(503, b'{"detail": "degraded, DEGRADED"}'), True),
         (unanswered(httpx.ConnectError("refused")), True),
         (unanswered(httpx.RemoteProtocolError("disconnected")), True),
         (unanswered(httpx.ReadError("reset")), True),
