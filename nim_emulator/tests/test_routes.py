@@ -62,6 +62,8 @@ def test_unknown_model(nim: EmulatorServer, client: OpenAI) -> None:
     [
         (b'{"messages": [', "application/json", "JSON decode error"),
         (b'{"model": "\xff"}', "application/json", "JSON decode error"),
+        (b"[" * 100_000, "application/json", "JSON decode error"),
+        (b'{"a":' * 100_000, "application/json", "JSON decode error"),
         (b"{}", "text/plain", "Only 'application/json' is allowed"),
         (b"{}", None, "Only 'application/json' is allowed"),
         (b"[]", "application/json", "Input should be an object"),

@@ -365,7 +365,7 @@ async def _body(dialect: Dialect, request: Request) -> object:
             "ctx": {"error": error.msg},
         }
         raise validation_refusal([problem]) from None
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, RecursionError) as error:
         problem = {"type": "json_invalid", "loc": ("body",), "msg": f"JSON decode error: {error}"}
         raise validation_refusal([problem]) from None
 

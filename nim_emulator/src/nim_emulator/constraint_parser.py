@@ -120,7 +120,7 @@ def _schema(given: dict[str, Any] | bool | str) -> dict[str, Any] | bool:
         return given
     try:
         schema = json.loads(given)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RefusalError(f"The JSON schema is not JSON: {error}") from None
     if not isinstance(schema, dict | bool):
         raise RefusalError("The JSON schema is neither an object nor a boolean.")

@@ -59,7 +59,7 @@ class Inspection:
             waiting = self._recorder.script(await request.json())
         except ValidationError as error:
             return _malformed(error)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             return _json({"error": f"the script is not a JSON list: {error}"}, 400)
         return _json({"waiting": waiting})
 
@@ -74,7 +74,7 @@ class Inspection:
             waiting = self._faults.add(await request.json())
         except ValidationError as error:
             return _malformed(error)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             return _json({"error": f"the faults are not a usable JSON list: {error}"}, 400)
         return _json({"waiting": waiting})
 

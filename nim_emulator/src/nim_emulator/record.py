@@ -194,7 +194,7 @@ class Recorder:
         shown = {k: fingerprint(v) if k in _SECRET_HEADERS else v for k, v in given.items()}
         with self._lock:
             self._count += 1
-            record = RecordedRequest(self._count, method, path, shown, _readable(body))
+            record = RecordedRequest(self._count, method, path, shown, readable(body))
             record.key = key_in(given)
             self._requests.append(record)
         return record
@@ -257,10 +257,11 @@ class Recorder:
         return None
 
 
-def _readable(body: bytes) -> Any:
+def readable(body: bytes) -> Any:
+    """Return a body's JSON value, its text where it is not JSON, None where it is empty."""
     if not body:
         return None
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body.decode("utf-8", "replace")

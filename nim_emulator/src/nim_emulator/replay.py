@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .capture_file import Capture, CapturedCall
 from .connection import TRANSPORT, reset
 from .event_sender import DisconnectWatcher
+from .record import readable
 from .response_bodies import encode
 
 _MARK = (b"x-nim-emulator", b"not-in-capture")
@@ -57,7 +58,7 @@ class Replay:
         request = Request(scope, receive)
         raw = await request.body()
         method, path = scope["method"], scope["path"]
-        body = _readable(raw)
+        body = readable(raw)
         call = self._next(_key(method, path, body))
         if call is None:
             await _send_whole(send, *self._not_recorded(method, path, body))
@@ -124,15 +125,6 @@ class Replay:
 
 def _key(method: str, path: str, body: Any) -> _Key:
     return method, path, json.dumps(body, sort_keys=True)
-
-
-def _readable(raw: bytes) -> Any:
-    if not raw:
-        return None
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return raw.decode("utf-8", "replace")
 
 
 def _differences(one: Any, other: Any) -> list[str]:

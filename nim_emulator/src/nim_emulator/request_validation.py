@@ -248,7 +248,7 @@ def _check_message(dialect: Dialect, message: Message, index: int) -> None:
         # Chat templates need an object, so the server parses the text of the arguments.
         try:
             parsed = json.loads(call.function.arguments or "{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RefusalError(
                 f"{where}.tool_calls: arguments of '{call.function.name}' are not JSON: {error}",
                 rule="arguments",

@@ -51,7 +51,7 @@ def body_value(data: bytes) -> Any:
     """Return the JSON value of a body, None when it is not JSON."""
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

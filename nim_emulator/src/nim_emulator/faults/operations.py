@@ -197,7 +197,7 @@ def body_of(raw: bytes) -> Json:
     """Return the JSON object in a request's body; an empty one when there is none."""
     try:
         value = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
