@@ -119,9 +119,12 @@ def make_capture(
 
     async def run() -> CaptureResult:
         context = _context(config, models, endpoint)
-        return await capture(
-            context, calls, output, seconds=seconds, names=names, progress=show_progress
-        )
+        try:
+            return await capture(
+                context, calls, output, seconds=seconds, names=names, progress=show_progress
+            )
+        finally:
+            show_progress("")
 
     try:
         return asyncio.run(run())

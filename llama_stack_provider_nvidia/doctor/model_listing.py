@@ -13,9 +13,11 @@ from ..nim.errors import (
     PermissionDeniedError,
 )
 from ..nim.model_facts.model_ids import Kind, ModelEntry, llama_aliases
+from ..nim.model_facts.overrides import ModelFacts
+from ..nim.registration import metadata_of
 from ..nim.responses.struct_codec import CHAT, COMPLETION
 from ..nim.transport.batch import bounded_map
-from ..run_yaml.model_entries import ServedModel, served_model
+from ..run_yaml.model_entries import ServedModel
 from .context import CheckContext
 from .probes import rank, vector_of
 
@@ -63,6 +65,20 @@ class ListedModel:
         }
 
 
+def served_model(entry: ModelEntry, facts: ModelFacts, dimension: int | None = None) -> ServedModel:
+    """Complete a NIM's listing of a model with what else is known of it.
+
+    Args:
+        entry: The model as the NIM lists it.
+        facts: The known facts about models.
+        dimension: Measured length of its vectors, which wins over the known one.
+    """
+    known = metadata_of(entry, facts)
+    return ServedModel(
+        entry, known.get("context_length"), dimension or known.get("embedding_dimension")
+    )
+
+
 async def list_models(
     context: CheckContext, *, probes: bool = False, measures: bool = False
 ) -> list[ListedModel]:
@@ -80,13 +96,14 @@ async def list_models(
     dialect = (await context.endpoint.finding()).dialect
 
     async def one(entry: ModelEntry) -> ListedModel:
-        model = served_model(entry)
+        model = served_model(entry, context.facts)
         callable_: bool | None = None if dialect is Dialect.HOSTED else True
         reason = None
         unmeasured = entry.kind is Kind.EMBEDDING and model.dimension is None
         if probes or (measures and unmeasured):
             try:
-                model = served_model(entry, await _call_model(context, entry))
+                measured = await _call_model(context, entry)
+                model = served_model(entry, context.facts, measured)
                 callable_ = True
             except NIMError as error:
                 # What is overloaded or slow just now may answer the next time.

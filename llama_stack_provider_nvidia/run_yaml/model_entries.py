@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..nim.model_facts.model_ids import Kind, ModelEntry
-from ..nim.model_facts.retrieval_models import find_embedding_model
 from .yaml_text import dump_yaml
 
 
@@ -22,18 +21,6 @@ class ServedModel:
     entry: ModelEntry
     context_length: int | None = None
     dimension: int | None = None
-
-
-def served_model(entry: ModelEntry, dimension: int | None = None) -> ServedModel:
-    """Complete a NIM's listing of a model with published facts.
-
-    Args:
-        entry: The model as the NIM lists it.
-        dimension: Measured length of its vectors, which wins over the published one.
-    """
-    known = find_embedding_model(entry.id) if entry.kind is Kind.EMBEDDING else None
-    context = entry.context_length or (known.max_tokens if known else None)
-    return ServedModel(entry, context, dimension or (known.dimension if known else None))
 
 
 def model_entry(model: ServedModel, provider_id: str) -> dict[str, Any]:

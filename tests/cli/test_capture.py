@@ -69,6 +69,25 @@ def test_the_hosted_catalogue_is_not_called_unasked(
     assert not Path("nim.capture").exists()
 
 
+@pytest.mark.parametrize("stopped", [False, True], ids=["whole", "stopped"])
+def test_the_result_has_a_line_of_its_own_on_a_terminal(
+    stopped: bool, terminal: Callable[..., Terminal]
+) -> None:
+    speed = 4 if stopped else None
+    with (
+        EmulatorServer(models=[LLM], tokens_per_second=speed) as nim,
+        terminal("capture", nim.url) as shown,
+    ):
+        if stopped:
+            shown.wait_for("tools")
+            shown.press("\x03")
+        status, said = shown.ended(60)
+    assert status == int(stopped)
+    result = "Interrupted; " if stopped else "Wrote nim.capture: "
+    last = next(line for line in said.splitlines() if result in line)
+    assert last.rpartition("\x1b[K")[2].startswith(result)
+
+
 def test_ctrl_c_leaves_a_usable_file() -> None:
     with EmulatorServer(tokens_per_second=4, models=[LLM]) as slow:
         process = subprocess.Popen(

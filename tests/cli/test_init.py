@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from llama_stack_provider_nvidia.doctor.model_listing import served_model
 from llama_stack_provider_nvidia.nim.model_facts.model_ids import ModelEntry, kind_of
+from llama_stack_provider_nvidia.nim.model_facts.overrides import ModelFacts
 from llama_stack_provider_nvidia.run_yaml.env_substitution import Syntax
-from llama_stack_provider_nvidia.run_yaml.model_entries import served_model
 from llama_stack_provider_nvidia.run_yaml.provider_entries import read_provider_entries
 from llama_stack_provider_nvidia.run_yaml.release_format import RunYamlFormat
 from llama_stack_provider_nvidia.run_yaml.writer import RunYamlOptions, render_run_yaml
@@ -24,7 +25,10 @@ NEW = RunYamlFormat(stores=False, folder=False, rerank=True, syntax=Syntax.SHELL
 
 @pytest.mark.parametrize("layout", [OLD, NEW, RunYamlFormat()], ids=["0.2.12", "later", "any"])
 def test_what_is_written(layout: RunYamlFormat, tmp_path: Path) -> None:
-    models = [served_model(ModelEntry(one, kind_of(one))) for one in (LLM, EMBEDDER, RERANKER)]
+    models = [
+        served_model(ModelEntry(one, kind_of(one)), ModelFacts())
+        for one in (LLM, EMBEDDER, RERANKER)
+    ]
     path = tmp_path / "run.yaml"
     path.write_text(
         render_run_yaml(RunYamlOptions("http://nim:8000", layout, models, tmp_path, "nims", 9000))

@@ -96,6 +96,20 @@ def test_lines_for_run_yaml(run: Run) -> None:
     assert ranking["model_type"] == "rerank"
 
 
+def test_what_the_configuration_knows_of_models_counts(run: Run, tmp_path: Path) -> None:
+    overrides = {EMBEDDER: {"embedding_dimension": 7}, UNKNOWN: {"embedding_dimension": 9}}
+    with EmulatorServer(models=[EMBEDDER, UNKNOWN]) as nim:
+        config = {"url": nim.url, "model_overrides": overrides}
+        entry = {"provider_id": "nims", "provider_type": "remote::nvidia", "config": config}
+        path = tmp_path / "run.yaml"
+        path.write_text(yaml.safe_dump({"providers": {"inference": [entry]}}))
+        lines = yaml.safe_load(run("models", str(path), "--yaml").stdout)["models"]
+        listed = json.loads(run("models", str(path), "--json").stdout)
+        assert not any(request.method == "POST" for request in nim.requests)
+    assert [one["metadata"]["embedding_dimension"] for one in lines] == [7, 9]
+    assert [one["embedding_dimension"] for one in listed] == [7, 9]
+
+
 def test_lines_for_a_nim_with_rerank_models_alone(run: Run) -> None:
     with EmulatorServer(models=[RERANKER]) as nim:
         written = yaml.safe_load(run("models", nim.url, "--yaml").stdout)
