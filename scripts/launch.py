@@ -61,7 +61,6 @@ class Running:
 
     nim: Nim
     server: StackServer
-    stack_version: str
     logs: tuple[Path, ...]
 
 
@@ -188,7 +187,7 @@ def running(console: Console, name: str, *, port: int | None = None) -> Iterator
         with working(console, f"Starting {software.title} {version}"):
             stack.enter_context(server)
         console.print(f"{software.title:<12} {server.url} (release {version})", highlight=False)
-        yield Running(nim, server, version, (log, nim_log))
+        yield Running(nim, server, (log, nim_log))
 
 
 def _plain_logs() -> dict[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..doctor.probes import WEATHER
 from ..nim.dialect import Dialect
 from ..nim.discovery.dialect_rules import HEALTH, MODELS, OPENAPI, VERSION
 from ..nim.requests.field_mapping import map_fields
@@ -23,18 +24,6 @@ _FEW, _ENOUGH = 8, 48
 """Limits of tokens: of most answers, and of those that a constraint is to be read from."""
 _LONG_PROMPT = 8192
 """A longer context is not filled: the prompt would be most of the file."""
-_WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Get the weather in a city",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}},
-            "required": ["city"],
-        },
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -137,7 +126,7 @@ def _plain(chat: dict[str, Any], text: dict[str, Any]) -> Iterator[Call]:
 
 def _tools(chat: dict[str, Any]) -> Iterator[Call]:
     asked = {**chat, **_chat("What is the weather in Paris?"), "max_tokens": _ENOUGH}
-    asked["tools"] = [_WEATHER]
+    asked["tools"] = [WEATHER]
     named = {"type": "function", "function": {"name": "get_weather"}}
     for name, choice in (("auto", "auto"), ("required", "required"), ("named", named)):
         yield Call(f"tools, {name}", CHAT, {**asked, "tool_choice": choice})

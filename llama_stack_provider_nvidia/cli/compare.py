@@ -11,7 +11,7 @@ import typer
 
 from ..nim.texts import one_line
 from .capture import ENDPOINT, MODEL, SECONDS, YES, make_capture, show_progress
-from .output import FAILED, USAGE, busy, give_up
+from .output import FAILED, USAGE, aligned, busy, give_up
 
 if TYPE_CHECKING:
     from ..capture.capture_reader import RecordedCapture
@@ -176,11 +176,8 @@ def _print_table(title: str, rows: list[Row]) -> None:
     typer.echo(f"{title}: {len(rows) or 'no'} difference{'' if len(rows) == 1 else 's'}")
     if not rows:
         return
-    lines = [_HEADS, *_grouped(rows)]
-    widths = [max(len(line[n]) for line in lines) for n in range(len(_HEADS) - 1)]
-    for line in lines:
-        cells = [f"{cell:<{width}}" for cell, width in zip(line, widths, strict=False)]
-        typer.echo("  ".join((*cells, line[-1])).rstrip())
+    for line in aligned([_HEADS, *_grouped(rows)]):
+        typer.echo(line)
 
 
 def _grouped(rows: list[Row]) -> Iterator[tuple[str, str, str, str]]:

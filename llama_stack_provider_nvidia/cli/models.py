@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import USAGE, CommandError, busy, give_up
+from .output import USAGE, CommandError, aligned, busy, give_up
 from .targets import TARGET, contexts_of, read_target
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _print_table(items: list[ListedModel]) -> None:
     table = Table(*heads, box=None)
     rows = [(*_row(item), *([item.endpoint] if several else [])) for item in items]
     if not console.is_terminal:
-        for line in _aligned([tuple(heads), *rows]):
+        for line in aligned([tuple(heads), *rows]):
             typer.echo(line)
         return
     for row in rows:
@@ -140,11 +140,3 @@ def _row(item: ListedModel) -> tuple[str, ...]:
         f"{answers}: {item.reason}" if item.reason else answers,
         ", ".join(item.aliases),
     )
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

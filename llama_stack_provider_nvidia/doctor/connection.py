@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ..nim.errors.connection_messages import cause_of
 from ..nim.transport.network import ProxyConfig
 from .check import Check
 from .context import REQUEST_TIMEOUT, CheckContext
@@ -167,7 +168,7 @@ async def _check_tls(context: CheckContext) -> CheckResult:
     except _HandshakeCompleted:
         pass  # the answer is for the liveness check to wait for
     except httpx.HTTPError as error:
-        cause = _tls_cause(error)
+        cause = cause_of(error, ssl.SSLError)
         if cause is not None:
             raise _no_tls(cause, context) from None
         if not certificates:
@@ -181,16 +182,6 @@ def _no_handshake(error: httpx.HTTPError, context: CheckContext) -> CheckFailedE
             f"the TLS handshake is not complete after {context.request_timeout:g} s"
         )
     return CheckFailedError(f"no encrypted connection: {error or type(error).__name__}")
-
-
-def _tls_cause(error: BaseException) -> ssl.SSLError | None:
-    """Return the TLS error that caused an error of the HTTP library, if one did."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    return None
 
 
 def _no_tls(error: ssl.SSLError, context: CheckContext) -> CheckFailedError:

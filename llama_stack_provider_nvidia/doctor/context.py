@@ -11,6 +11,7 @@ import httpx
 from ..config.endpoint import EndpointConfig
 from ..config.endpoints import make_endpoints
 from ..config.provider import NVIDIAConfig
+from ..nim.dialect import Dialect
 from ..nim.discovery.finding import Finding
 from ..nim.endpoint import Endpoint
 from ..nim.errors.redact import secrets_in
@@ -66,6 +67,10 @@ class CheckContext:
     def facts(self) -> ModelFacts:
         """The known facts about models, as the configuration corrects them."""
         return self.endpoint.settings.facts
+
+    async def speaks_hosted(self) -> bool:
+        """Return whether the NIM answers as the hosted catalogue does, wherever it is."""
+        return (await self.endpoint.finding()).dialect is Dialect.HOSTED
 
     @property
     def host(self) -> str:

@@ -4,7 +4,6 @@ import json
 import time
 from typing import Any
 
-from ..nim.dialect import Dialect
 from ..nim.errors import InvalidRequestError, ModelNotFoundError
 from ..nim.model_facts.model_ids import Kind
 from ..nim.responses.struct_codec import CHAT, COMPLETION
@@ -28,7 +27,7 @@ _WEATHER_PARAMETERS = {
     "properties": {"city": {"type": "string"}},
     "required": ["city"],
 }
-_WEATHER = {
+WEATHER = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -167,7 +166,7 @@ async def _check_tools(context: CheckContext) -> CheckResult:
         raise CheckSkippedError(f"{model} was not trained to call tools")
     question = "What is the weather in Paris? Use the tool."
     _, choice, _ = await _request_chat(
-        context, question, tools=[_WEATHER], tool_choice="auto", max_tokens=_LONG
+        context, question, tools=[WEATHER], tool_choice="auto", max_tokens=_LONG
     )
     message = _message(choice)
     calls = message.tool_calls or []
@@ -222,7 +221,7 @@ async def _check_logprobs(context: CheckContext) -> CheckResult:
             context, "Say hello.", logprobs=True, top_logprobs=2, max_tokens=_SHORT
         )
     except InvalidRequestError as error:
-        if await _is_hosted(context):  # depends on the model there
+        if await context.speaks_hosted():  # depends on the model there
             raise CheckSkippedError(f"not with this model: {error.message}") from None
         raise
     count = len(choice.logprobs.content or ()) if choice.logprobs else 0
@@ -235,17 +234,13 @@ async def _check_logprobs(context: CheckContext) -> CheckResult:
     return CheckResult(f"{model}: of {count} tokens", data={"model": model, "tokens": count})
 
 
-async def _is_hosted(context: CheckContext) -> bool:
-    return (await context.endpoint.finding()).dialect is Dialect.HOSTED
-
-
 async def _check_completion(context: CheckContext) -> CheckResult:
     model = context.choose_model(Kind.LLM)
     body = {"model": model, "prompt": "Once upon a time", "max_tokens": _SHORT, "stream": False}
     try:
         response = await _sendable(context.endpoint.complete(body, COMPLETION, key=None))
     except (InvalidRequestError, ModelNotFoundError) as error:
-        if await _is_hosted(context):  # depends on the model there
+        if await context.speaks_hosted():  # depends on the model there
             raise CheckSkippedError(f"not with this model: {error.message}") from None
         raise
     text = response.choices[0].text if response.choices else None

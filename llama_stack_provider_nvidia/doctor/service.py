@@ -130,7 +130,7 @@ async def _right_path(context: CheckContext) -> str:
 
 async def _check_key(context: CheckContext) -> CheckResult:
     has_key = context.endpoint.has_key
-    hosted = context.endpoint.is_hosted or await _speaks_hosted(context)
+    hosted = context.endpoint.is_hosted or await context.speaks_hosted()
     if hosted and not has_key:
         raise CheckFailedError("there is none, and the hosted catalogue wants one", _GET_KEY)
     try:
@@ -162,10 +162,6 @@ def _not_shared(context: CheckContext) -> str:
     if context.config.key is None:
         return ""
     return " under this endpoint: the provider's own key is not sent to another host"
-
-
-async def _speaks_hosted(context: CheckContext) -> bool:
-    return (await context.endpoint.finding()).dialect is Dialect.HOSTED
 
 
 async def _request_with_key(context: CheckContext, *, hosted: bool) -> httpx.Response:
@@ -232,7 +228,7 @@ async def _check_models(context: CheckContext) -> CheckResult:
     kinds = {kind: sum(entry.kind is kind for entry in listed) for kind in Kind}
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
     shown = f" ({named(ids)})" if len(ids) <= 3 else ""
-    hosted = await _speaks_hosted(context)
+    hosted = await context.speaks_hosted()
     note = "; which of them the account may call shows when they are called" if hosted else ""
     entries = [
         {

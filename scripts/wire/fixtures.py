@@ -38,11 +38,6 @@ class Fixture(NamedTuple):
     answers: dict[str, Answer]
 
 
-def fixtures() -> list[Path]:
-    """Return the files of all fixtures."""
-    return sorted(FIXTURES.glob("*.json"))
-
-
 def fixture_of(engine: str) -> Path:
     """Return the file of an engine."""
     (path,) = FIXTURES.glob(f"{engine}-*.json")

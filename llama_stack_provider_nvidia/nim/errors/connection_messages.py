@@ -1,6 +1,7 @@
 """Messages for failed connections, by the HTTP library's exception."""
 
 import socket
+from typing import TypeVar
 
 import httpx
 
@@ -8,6 +9,8 @@ from .factory import make
 from .types import NIMError, Quote
 
 _LONGEST_REASON = 500
+
+Cause = TypeVar("Cause", bound=BaseException)
 
 
 def timeout_error(cause: BaseException) -> NIMError:
@@ -38,7 +41,7 @@ def _reason(cause: BaseException) -> tuple[str, str]:
     if is_certificate(cause):
         return "tls_certificate_rejected", "TLS certificate verification failed"
     if isinstance(cause, httpx.ConnectError | httpx.UnsupportedProtocol):
-        if _is_name(cause):
+        if cause_of(cause, socket.gaierror):
             return "dns_failed", "The host name could not be resolved (DNS)"
         if "SSL" in str(cause).upper():
             return "tls_failed", "The TLS handshake failed"
@@ -46,10 +49,11 @@ def _reason(cause: BaseException) -> tuple[str, str]:
     return "connection_lost", "The connection to the NIM broke"
 
 
-def _is_name(cause: BaseException | None) -> bool:
-    """Return whether a host's name could not be resolved: the reason is deep in the chain."""
+def cause_of(error: BaseException, kind: type[Cause]) -> Cause | None:
+    """Return the error of a kind in the chain that led to an error of the HTTP library."""
+    cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, socket.gaierror):
-            return True
+        if isinstance(cause, kind):
+            return cause
         cause = cause.__cause__ or cause.__context__
-    return False
+    return None

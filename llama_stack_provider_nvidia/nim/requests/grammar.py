@@ -49,7 +49,7 @@ def with_readable_grammar(
         release: The NIM's release, such as ``1.8.4``; None if it does not say.
     """
     text = _grammar_of(body, dialect)
-    if text is None or is_lark(text) or not _reads_lark_alone(dialect, release):
+    if text is None or is_lark(text) or not _reads_lark(dialect, release):
         return dict(body)
     translated = _translate(text)
     top, inner = _PATHS[dialect]
@@ -65,12 +65,13 @@ def explain_grammar_refusal(
     text = _grammar_of(body, dialect)
     if text is None:
         return None
-    if not is_lark(text) and _reads_lark_alone(dialect, release):
+    reads_lark = _reads_lark(dialect, release)
+    if not is_lark(text) and reads_lark:
         return (
             "NIM 1.x up to 1.14 reads grammars in Lark's syntax, and this one is in GBNF: write "
             f"it in Lark, or have it translated ({_INSTALL})"
         )
-    if is_lark(text) and (dialect is Dialect.NIM2_SGLANG or _reads_gbnf_alone(dialect, release)):
+    if is_lark(text) and reads_lark is False:
         return "this NIM reads grammars in GBNF, and this one is in Lark's syntax: write it in GBNF"
     return None
 
@@ -83,20 +84,13 @@ def _grammar_of(body: Mapping[str, Any], dialect: Dialect) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _reads_lark_alone(dialect: Dialect, release: str | None) -> bool:
-    return (
-        dialect is Dialect.NIM1
-        and release is not None
-        and _version(release) < _FIRST_LARK_FREE_RELEASE
-    )
-
-
-def _reads_gbnf_alone(dialect: Dialect, release: str | None) -> bool:
-    return (
-        dialect is Dialect.NIM1
-        and release is not None
-        and _version(release) >= _FIRST_LARK_FREE_RELEASE
-    )
+def _reads_lark(dialect: Dialect, release: str | None) -> bool | None:
+    """Return whether a NIM reads Lark alone (or GBNF alone); None for both, or not known."""
+    if dialect is Dialect.NIM2_SGLANG:
+        return False
+    if dialect is not Dialect.NIM1 or release is None:
+        return None
+    return _version(release) < _FIRST_LARK_FREE_RELEASE
 
 
 def _version(release: str) -> tuple[int, ...]:

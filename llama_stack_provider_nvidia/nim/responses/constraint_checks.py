@@ -11,6 +11,8 @@ from typing import Any
 
 import regex  # type: ignore[import-untyped, unused-ignore]
 
+from ..texts import shorten
+
 _MOST_SHOWN = 500
 """Characters of a problem's text: the libraries quote the value, however long."""
 
@@ -34,12 +36,8 @@ def problem_of(kind: str, value: Any, text: str | None) -> str | None:
     try:
         problem = check(value, text)
     except ConstraintError as error:
-        raise ConstraintError(_shortened(str(error))) from None
-    return None if problem is None else _shortened(problem)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} ..."
+        raise ConstraintError(shorten(str(error), _MOST_SHOWN)) from None
+    return None if problem is None else shorten(problem, _MOST_SHOWN)
 
 
 def _regex_problem(pattern: str, text: str | None) -> str | None:

@@ -212,7 +212,7 @@ class ToolCallAssembler:
 
 
 class FragmentHead(NamedTuple):
-    """What a fragment of a tool call says besides a piece of the arguments.
+    """The parts of a tool call's fragment beside a piece of its arguments.
 
     Attributes:
         number: The index of its call.

@@ -83,15 +83,7 @@ def _from_structured_outputs(given: StructuredOutputs) -> list[Constraint]:
     space = _whitespace(given.whitespace_pattern)
     if given.disable_any_whitespace:
         space = ""
-    found: list[Constraint] = []
-    if given.json_ is not None:
-        found.append(Constraint("json", _schema(given.json_), space))
-    if given.regex is not None:
-        found.append(Constraint("regex", given.regex))
-    if given.choice is not None:
-        found.append(Constraint("choice", given.choice))
-    if given.grammar is not None:
-        found.append(Constraint("grammar", given.grammar))
+    found = _constraints(space, given.json_, given.regex, given.choice, given.grammar)
     if given.json_object:
         found.append(Constraint("json_object", whitespace=space))
     if not found:
@@ -102,16 +94,30 @@ def _from_structured_outputs(given: StructuredOutputs) -> list[Constraint]:
 
 
 def _from_guided(given: Nvext | ChatRequest | CompletionRequest) -> list[Constraint]:
-    space = _whitespace(given.guided_whitespace_pattern)
-    found: list[Constraint] = []
-    if given.guided_json is not None:
-        found.append(Constraint("json", _schema(given.guided_json), space))
-    if given.guided_regex is not None:
-        found.append(Constraint("regex", given.guided_regex))
-    if given.guided_choice is not None:
-        found.append(Constraint("choice", given.guided_choice))
-    if given.guided_grammar is not None:
-        found.append(Constraint("grammar", given.guided_grammar))
+    return _constraints(
+        _whitespace(given.guided_whitespace_pattern),
+        given.guided_json,
+        given.guided_regex,
+        given.guided_choice,
+        given.guided_grammar,
+    )
+
+
+def _constraints(
+    space: str,
+    schema: dict[str, Any] | bool | str | None,
+    regex: str | None,
+    choice: list[str] | None,
+    grammar: str | None,
+) -> list[Constraint]:
+    """Return the constraints that are given; of a JSON schema, what is white space as well."""
+    found = [] if schema is None else [Constraint("json", _schema(schema), space)]
+    if regex is not None:
+        found.append(Constraint("regex", regex))
+    if choice is not None:
+        found.append(Constraint("choice", choice))
+    if grammar is not None:
+        found.append(Constraint("grammar", grammar))
     return found
 
 

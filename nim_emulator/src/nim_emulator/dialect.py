@@ -28,7 +28,6 @@ ErrorForm = Literal[
     "problem",
     "fastapi",
     "mixed",
-    "llama.cpp",
 ]
 """How errors are written, see :mod:`~.errors`."""
 
