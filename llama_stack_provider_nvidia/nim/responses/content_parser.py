@@ -93,7 +93,7 @@ class ContentParser:
         """
         self._body = body
         self._profile = profile
-        self._offered = offered_names(body) if style else frozenset()
+        self._offered = offered_names(body) if style and body.get("tools") else frozenset()
         self._style = style if self._offered else None
         self._maker = maker
         self._choices: dict[int, _ChoiceParser] = {}
