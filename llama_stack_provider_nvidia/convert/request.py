@@ -76,7 +76,7 @@ def chat_completion_body(request: ChatCompletionRequest, n: int = 1) -> JSONObje
     body: JSONObject = {
         "model": request.model,
         "messages": convert_messages(request.messages),
-        **convert_tools(request.tools, request.tool_config),
+        **_tools(request),
         **_sampling(request.sampling_params),
         **_count(n),
     }
@@ -104,6 +104,13 @@ def completion_body(request: CompletionRequest, n: int = 1) -> JSONObject:
     if request.logprobs is not None:
         body["logprobs"] = _alternatives(request.logprobs)
     return _finished(body, request)
+
+
+def _tools(request: ChatCompletionRequest) -> JSONObject:
+    choice = getattr(request.tool_config, "tool_choice", None)
+    if not request.tools and getattr(choice, "value", choice) in (None, "auto", "none"):
+        return {}
+    return convert_tools(request.tools, request.tool_config)
 
 
 def _finished(body: JSONObject, request: ChatCompletionRequest | CompletionRequest) -> JSONObject:

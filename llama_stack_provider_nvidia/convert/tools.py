@@ -74,7 +74,7 @@ def convert_tools(tools: Sequence[ToolDefinition] | None, config: ToolConfig | N
     if not tools:
         choice = config.tool_choice if config is not None else None
         shown = choice.value if isinstance(choice, Enum) else choice
-        if shown not in (None, "auto", "none"):
+        if not (choice is None or (isinstance(choice, Enum) and shown in ("auto", "none"))):
             raise invalid("tool_config.tool_choice", f"is `{shown}`, but there are no tools")
         return {}
     converted = [convert_tool_definition(tool, f"tools[{n}]") for n, tool in enumerate(tools)]
