@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -62,6 +63,8 @@ LOGS = venvs.ROOT / "var" / "matrix"
 LOAD = {"LOAD_REQUESTS": "100"}
 SECONDS = 600
 WHOLE_SECONDS = 1800
+# For the end of the servers that a run has started.
+TEARDOWN_SECONDS = 60
 JOBS = 2
 # Failed tests of a release that the last lines name.
 NAMES = 20
@@ -188,7 +191,7 @@ class Matrix:
     def test_all(self, wanted: Iterable[Run], jobs: int) -> list[Outcome]:
         """Test them all, and print a line as each ends."""
         runs = list(wanted)
-        alone = [self._report(run, self._make(run)) for run in runs if run.is_whole]
+        alone = self._together([run for run in runs if run.is_whole], 1)
         return alone + self._together([run for run in runs if not run.is_whole], jobs)
 
     def _together(self, wanted: Iterable[Run], jobs: int) -> list[Outcome]:
@@ -207,7 +210,7 @@ class Matrix:
             self._stopped = True
             children = list(self._children)
         for child in children:
-            stop_process(child)
+            stop_process(child, TEARDOWN_SECONDS)
 
     def _make(self, run: Run) -> Path | str:
         """The environment's Python, or why there is none."""
@@ -264,7 +267,7 @@ class Matrix:
             try:
                 return child.wait(WHOLE_SECONDS if run.is_whole else SECONDS)
             except subprocess.TimeoutExpired:
-                stop_process(child)
+                stop_process(child, TEARDOWN_SECONDS)
                 return child.returncode
             finally:
                 self._children.discard(child)
@@ -287,6 +290,7 @@ def main() -> int:
     """Test the releases that RELEASES and EXCEPT leave; JOBS at a time."""
     environ = {name: value for name, value in os.environ.items() if name not in ("STACK", "PYTHON")}
     begin = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: the tests end first
     try:
         wanted = runs(
             environ.pop("RELEASES", "").split(), without=environ.pop("EXCEPT", "").split()

@@ -18,6 +18,8 @@ hypothesis.settings.load_profile("project")
 # A shell's background job ignores Ctrl-C, and so would each program that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# A run that is told to end, as at a time limit, ends its servers first.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 # Some releases of the stack warn while they are imported, which is not for our tests to judge.
 with warnings.catch_warnings():

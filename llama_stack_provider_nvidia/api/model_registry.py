@@ -1,6 +1,7 @@
 """Methods for the stack's model registry: registration, listing and refresh."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from .. import stack
@@ -48,7 +49,10 @@ class ModelRegistryMixin(NIMProvider):
             if stack.in_request() and is_checked and self.config.model_validation:
                 raise problem
             logger.warning("Model %s is registered, but cannot be used now: %s", name, problem)
-        for key, value in known_metadata(self.endpoints, name).items():
+        metadata = await self._kept_metadata(model)
+        if metadata is None:
+            metadata = known_metadata(self.endpoints, name)
+        for key, value in metadata.items():
             model.metadata.setdefault(key, value)
         if kind is not kind_of(name):
             logger.warning(
@@ -58,6 +62,22 @@ class ModelRegistryMixin(NIMProvider):
                 kind_of(name),
             )
         return model
+
+    async def _kept_metadata(self, model: stack.RegisteredModel) -> Mapping[str, Any] | None:
+        """Return the metadata that an equal registration has left in the registry, if any.
+
+        A model of run.yaml is registered at each start. From 0.3 on a server whose registry has
+        it with other metadata does not start, and what a NIM reports may differ each time.
+        """
+        if self.model_store is None:
+            return None
+        kept = await stack.registered_model(self.model_store, model.identifier)
+        if kept is None:
+            return None
+        known: Mapping[str, Any] = kept.metadata
+        given = model.metadata.items()
+        is_equal = all(name in known and known[name] == value for name, value in given)
+        return known if is_equal else None
 
     async def unregister_model(self, model_id: str) -> None:
         """Forget a model: nothing is kept here."""
