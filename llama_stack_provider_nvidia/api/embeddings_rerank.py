@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from .. import stack
 from ..config.endpoint import origin
-from ..nim import errors
 from ..nim.errors import invalid
 from ..nim.json_types import JSONObject
 from ..nim.retrieval.content import Content
@@ -19,7 +18,7 @@ from ..nim.retrieval.embedding_request import EmbeddingRequest, split_suffix
 from ..nim.retrieval.rerank_request import RerankRequest
 from ..nim.retrieval.reranker import Reranker, RerankSettings
 from ..nim.retrieval.vectors import EmbeddingResult, as_base64, as_numbers
-from ..nim.routing import Target, find_target
+from ..nim.routing import Target, find_target, listed_ids, refresh
 from .base import NIMProvider
 from .fields import plain_fields
 
@@ -129,14 +128,8 @@ class EmbeddingsRerankMixin(NIMProvider):
         return target, input_type or (split_suffix(asked)[1] if known != asked else None)
 
     async def _is_listed(self, model: str, key: str | None) -> bool:
-        for endpoint in self.endpoints:
-            try:
-                entries = await endpoint.catalogue.models(key)
-            except errors.NIMError:
-                continue
-            if any(entry.id == model for entry in entries):
-                return True
-        return False
+        await refresh(self.endpoints, key)
+        return any(model in (listed_ids(one, key) or ()) for one in self.endpoints)
 
     async def _registered_input_type(self, asked: str) -> str | None:
         """Return ``input_type`` of the metadata that the model was registered with."""

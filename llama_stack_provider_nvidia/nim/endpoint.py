@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -244,8 +245,10 @@ class Endpoint:
         try:
             response = await self._sender.post(path, body, key=key, stream=stream, dialect=dialect)
         except errors.NIMError as error:
-            self._prober.see_error(error)
-            if await self._lacks_worker(error, key):
+            is_own = self._serves(path)
+            if is_own:
+                self._prober.see_error(error)
+            if is_own and await self._lacks_worker(error, key):
                 raise errors.make(
                     "no_worker",
                     "No worker serves the model: the NIM no longer lists it.",
@@ -253,6 +256,8 @@ class Endpoint:
                     endpoint=self.url,
                     request_id=error.request_id,
                 ) from None
+            if is_own and isinstance(error, errors.ModelNotFoundError):
+                self.catalogue.doubt(str(body.get("model")), key)
             if isinstance(error, errors.ModelWithdrawnError):
                 self.catalogue.withdraw(body["model"], key)
             elif isinstance(error, errors.InvalidRequestError) and (finding := self._prober.known):
@@ -264,10 +269,15 @@ class Endpoint:
                     error.message += f" {known.text}"
                     error.field = error.field or known.field
             raise
-        self._prober.see_response(response)
+        if self._serves(path):
+            self._prober.see_response(response)
         if dialect is not None:
             await self._confirm(response, body, dialect)
         return response
+
+    def _serves(self, path: str) -> bool:
+        """Return whether a path is of this NIM: a rerank model may have a URL of its own."""
+        return "://" not in path or urlsplit(path).netloc == urlsplit(self.url).netloc
 
     async def _lacks_worker(self, error: errors.NIMError, key: str | None) -> bool:
         """Return whether a refusal means that the model's workers are gone.

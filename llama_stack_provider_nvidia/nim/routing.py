@@ -41,34 +41,43 @@ async def find_target(endpoints: Sequence[Endpoint], wanted: str, key: str | Non
     first = endpoints[0]
     if len(endpoints) == 1 and not may_be_alias(wanted):
         return Target(first, wanted)
+    for endpoint in endpoints:
+        endpoint.catalogue.refresh_soon(key)
     target = _listed(endpoints, wanted, key)
     if target is None:
-        await _refresh(endpoints, key)
+        await refresh(endpoints, key)
         target = _listed(endpoints, wanted, key)
     if target is not None:
         return target
     if len(endpoints) == 1:
-        return Target(first, served_id(wanted, _ids(first, key)))
-    silent = [one for one in endpoints if one.catalogue.known(key) is None or one.is_hosted]
+        return Target(first, served_id(wanted, listed_ids(first, key)))
+    silent = [one for one in endpoints if _may_serve_more(one, key)]
     if not silent:
         raise _not_served(endpoints, wanted, key)
-    return Target(silent[0], served_id(wanted, _ids(silent[0], key)))
+    return Target(silent[0], served_id(wanted, listed_ids(silent[0], key)))
+
+
+def _may_serve_more(endpoint: Endpoint, key: str | None) -> bool:
+    """Return whether a NIM may serve what it does not list: the hosted catalogue lists not all."""
+    known = endpoint.catalogue.known(key)
+    return known is None or (endpoint.is_hosted and not endpoint.catalogue.is_restricted)
 
 
 def _listed(endpoints: Sequence[Endpoint], wanted: str, key: str | None) -> Target | None:
     for endpoint in endpoints:
-        ids = _ids(endpoint, key)
+        ids = listed_ids(endpoint, key)
         if ids is not None and (model := served_id(wanted, ids)) in ids:
             return Target(endpoint, model)
     return None
 
 
-def _ids(endpoint: Endpoint, key: str | None) -> set[str] | None:
+def listed_ids(endpoint: Endpoint, key: str | None) -> set[str] | None:
+    """Return the ids of a NIM's models as far as they are known, None if they are not."""
     known = endpoint.catalogue.known(key)
     return None if known is None else {entry.id for entry in known}
 
 
-async def _refresh(endpoints: Sequence[Endpoint], key: str | None) -> None:
+async def refresh(endpoints: Sequence[Endpoint], key: str | None) -> None:
     """Ask those NIMs again that may have news; one that is down stops nobody."""
     asked = [one.catalogue.models(key) for one in endpoints if not one.catalogue.is_fresh(key)]
     for outcome in await asyncio.gather(*asked, return_exceptions=True):
@@ -77,7 +86,7 @@ async def _refresh(endpoints: Sequence[Endpoint], key: str | None) -> None:
 
 
 def _not_served(endpoints: Sequence[Endpoint], wanted: str, key: str | None) -> errors.NIMError:
-    served = [f"{one.name}: {named(_ids(one, key) or ())}" for one in endpoints]
+    served = [f"{one.name}: {named(listed_ids(one, key) or ())}" for one in endpoints]
     return errors.make(
         "model_not_served",
         f"None of the configured NIMs serves {wanted!r}. They serve: {'; '.join(served)}.",

@@ -248,6 +248,24 @@ def image_part(url: str) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
+@pytest.mark.parametrize(("status", "body"), [(503, {"message": "loading"}), (404, "")])
+async def test_a_url_of_its_own_beside_dynamo_is_not_dynamo(status: int, body: Any) -> None:
+    with EmulatorServer("dynamo") as dynamo, EmulatorServer("nim1") as ranker:
+        settings = {"url": dynamo.url, "max_retries": 0, "api_key": "none"}
+        url = f"{ranker.url}/v1/ranking"
+        settings["rerank_model_to_url"] = {RERANKER: url}
+        adapter = NVIDIAInferenceAdapter(NVIDIAConfig.model_validate(settings))
+        await adapter.endpoint.finding()
+        dynamo.clear()
+        ranker.script([{"path": "/v1/ranking", "status": status, "body": body}])
+        with pytest.raises(errors.NIMError) as caught:
+            await adapter.rerank(RERANKER, QUERY, ITEMS)
+        assert caught.value.code != "no_worker"
+        assert caught.value.status_code == status
+        assert dynamo.requests == []
+        await adapter.shutdown()
+
+
 async def test_images_are_ranked_by_models_that_can(make: Make, nim: EmulatorServer) -> None:
     image = image_part(IMAGE)
     text = {"type": "text", "text": "mars has two moons"}

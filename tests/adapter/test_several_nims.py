@@ -1,7 +1,10 @@
 """Several NIMs behind one provider: each request goes to the one that serves its model."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from nim_emulator.record import fingerprint
@@ -9,6 +12,9 @@ from nim_emulator.record import fingerprint
 from llama_stack_provider_nvidia.adapter import NVIDIAInferenceAdapter
 from llama_stack_provider_nvidia.config.provider import NVIDIAConfig
 from llama_stack_provider_nvidia.nim import errors
+from llama_stack_provider_nvidia.nim.discovery import model_catalog
+from llama_stack_provider_nvidia.nim.model_facts.model_ids import ModelEntry, kind_of
+from llama_stack_provider_nvidia.nim.routing import find_target
 from nim_emulator import EmulatorServer
 from scripts.child_process import free_port
 
@@ -116,6 +122,76 @@ async def test_models_that_are_named_need_not_be_listed(
     with pytest.raises(errors.ModelNotFoundError):  # served there, but not to be used
         await own_api.chat(adapter, LLAMA, HELLO)
     await adapter.shutdown()
+
+
+async def test_a_model_that_has_moved_is_found_again(
+    monkeypatch: pytest.MonkeyPatch, nims: tuple[EmulatorServer, EmulatorServer]
+) -> None:
+    monkeypatch.setattr(model_catalog, "_RETRY_SECONDS", 0.0)
+    first, second = nims
+    adapter = adapter_for({"url": first.url}, {"url": second.url})
+    second.script([listing("meta/other")])
+    await own_api.chat(adapter, LLAMA, HELLO)
+    second.script([listing(LLAMA)])
+    first.script(
+        [
+            {"path": "/v1/chat/completions", "status": 404, "body": {"message": "no such model"}},
+            listing("meta/other"),
+        ]
+    )
+    with pytest.raises(errors.ModelNotFoundError):
+        await own_api.chat(adapter, LLAMA, HELLO)
+    # As five minutes later: the second one is asked at the same time.
+    monkeypatch.setattr(second_listing(adapter), "fresh_until", 0.0)
+    async with asyncio.timeout(30):
+        while not posted(second):
+            with contextlib.suppress(errors.ModelNotFoundError):
+                await own_api.chat(adapter, LLAMA, HELLO)
+    assert posted(second) == [LLAMA]
+    await adapter.shutdown()
+
+
+def listing(*models: str) -> dict[str, Any]:
+    return {"path": "/v1/models", "body": {"object": "list", "data": [{"id": i} for i in models]}}
+
+
+def second_listing(adapter: NVIDIAInferenceAdapter) -> Any:
+    return adapter.endpoints[1].catalogue._listing(None)
+
+
+async def test_the_catalogue_gets_no_prompt_for_a_model_that_its_models_exclude(
+    nims: tuple[EmulatorServer, EmulatorServer],
+) -> None:
+    cloud: dict[str, object] = {"url": "https://integrate.api.nvidia.com", "api_key": "nvapi-x"}
+    for restricted in (False, True):
+        more = {"models": [MISTRAL]} if restricted else {}
+        adapter = adapter_for({"url": nims[0].url}, {**cloud, **more})
+        for endpoint in adapter.endpoints:  # as if asked just now
+            known = endpoint.catalogue._listing(None)
+            known.entries = [ModelEntry(LLAMA, kind_of(LLAMA))]
+            known.fresh_until = time.monotonic() + 300
+        if restricted:
+            with pytest.raises(errors.ModelNotFoundError):
+                await find_target(adapter.endpoints, "meta/nobody-has-this", None)
+        else:  # it lists not all that it serves
+            target = await find_target(adapter.endpoints, "meta/nobody-has-this", None)
+            assert target.endpoint is adapter.endpoints[1]
+        await adapter.shutdown()
+
+
+async def test_a_dead_nim_is_not_asked_before_each_embedding() -> None:
+    model = "nvidia/nv-embedqa-e5-v5"
+    with EmulatorServer("nim2", [LLAMA]) as dead, EmulatorServer("nim2", [model]) as embedder:
+        dead.script([{"path": "/v1/models", "status": 500, "body": "broken"}] * 9)
+        adapter = adapter_for({"url": dead.url}, {"url": embedder.url})
+        for _ in range(4):
+            await adapter.openai_embeddings(model=f"{model}-query", input="a")
+        asked = [request.path for request in dead.requests if request.path == "/v1/models"]
+        assert len(asked) == 1
+        assert [request.body["input_type"] for request in embedder.requests if request.body] == [
+            "query"
+        ] * 4
+        await adapter.shutdown()
 
 
 async def test_what_both_serve_goes_to_the_first(

@@ -57,6 +57,11 @@ class Catalogue:
         self._only = None if only is None else list(only)
         self._listings: OrderedDict[str | None, _Listing] = OrderedDict()
 
+    @property
+    def is_restricted(self) -> bool:
+        """Whether the configuration says which models may be used."""
+        return self._only is not None
+
     def known(self, key: str | None = None) -> list[ModelEntry] | None:
         """Return the models as far as they are known, without asking; None if they are not."""
         listing = self._listing(key)
@@ -94,12 +99,26 @@ class Catalogue:
         if fresh or listing.entries is None or time.monotonic() >= listing.fresh_until:
             # Those who come meanwhile wait for the same answer: without it they would take a
             # NIM for one that does not say what it serves.
-            if not listing.is_being_asked:
-                listing.asking = asyncio.create_task(self._ask(listing, key))
-                listing.asking.add_done_callback(_retrieve_error)
-            assert listing.asking is not None
-            await asyncio.shield(listing.asking)
+            await asyncio.shield(self._asking(listing, key))
         return self.known(key) or []
+
+    def refresh_soon(self, key: str | None = None) -> None:
+        """Ask again, without waiting for the answer, where what is known may be out of date."""
+        listing = self._listing(key)
+        if listing.entries is not None and not listing.is_being_asked and not self.is_fresh(key):
+            self._asking(listing, key)
+
+    def doubt(self, model: str, key: str | None) -> None:
+        """Note that the NIM does not know a model that it listed: the list is out of date."""
+        if self.lists(model, key):
+            self._listing(key).fresh_until = 0.0
+
+    def _asking(self, listing: _Listing, key: str | None) -> "asyncio.Task[None]":
+        if not listing.is_being_asked:
+            listing.asking = asyncio.create_task(self._ask(listing, key))
+            listing.asking.add_done_callback(_retrieve_error)
+        assert listing.asking is not None
+        return listing.asking
 
     async def no_longer_lists(self, model: str, key: str | None, *, unseen: bool) -> bool:
         """Return whether the NIM has stopped listing a model, asking it now; never raises.
