@@ -70,9 +70,10 @@ def _model(argument: str, conversation: Conversation, find: Callable[[str | None
 def _save(argument: str, conversation: Conversation) -> str:
     if not argument:
         return "Name the file: /save FILE"
-    path = Path(argument).expanduser()
+    path = Path(argument)
     document = {"model": conversation.model, "messages": conversation.messages}
     try:
+        path = path.expanduser()
         with path.open("x", encoding="utf-8") as file:
             json.dump(document, file, indent=2, ensure_ascii=False)
             file.write("\n")
@@ -80,4 +81,6 @@ def _save(argument: str, conversation: Conversation) -> str:
         return f"{path} exists: name another file."
     except OSError as error:
         return f"{path} cannot be written: {error.strerror}"
+    except (RuntimeError, ValueError) as error:  # no such home directory, or a null byte
+        return f"{path} cannot be written: {error}"
     return f"Wrote {path}."

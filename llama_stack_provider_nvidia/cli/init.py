@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .models import registrable
 from .output import USAGE, CommandError, busy, give_up
 from .targets import config_of, contexts_of, read_config
 
@@ -156,14 +157,7 @@ def _choose(items: list[ListedModel], wanted: list[str], *, asks: bool) -> list[
         )
     else:
         ids = list(by_id)
-    chosen = []
-    for item in (by_id[one] for one in dict.fromkeys(ids)):
-        if item.model.entry.kind is Kind.EMBEDDING and item.model.dimension is None:
-            why = item.reason or "the length of its vectors could not be measured"
-            typer.echo(f"{item.model.entry.id} is left out: {why}", err=True)
-        else:
-            chosen.append(item)
-    return chosen
+    return registrable([by_id[one] for one in dict.fromkeys(ids)])
 
 
 def _prompt_for_models(ids: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -69,7 +70,10 @@ def models(
             give_up(f"the file has several providers: {', '.join(names)}; see --help", USAGE)
         from ..run_yaml.model_entries import models_yaml
 
-        served = [one.model for _, one in models_by_provider]
+        by_id: dict[str, ListedModel] = {}
+        for _, one in models_by_provider:
+            by_id.setdefault(one.model.entry.id, one)  # the first NIM's, as for requests
+        served = [one.model for one in registrable(by_id.values())]
         typer.echo(models_yaml(served, provider_id or names[0] or "nvidia"), nl=False)
     else:
         _print_table([one for _, one in models_by_provider])
@@ -103,6 +107,20 @@ def _list_all(target: str | None, *, probes: bool, measures: bool) -> list[tuple
         raise CommandError(str(error)) from None
 
 
+def registrable(items: Iterable[ListedModel]) -> list[ListedModel]:
+    """Return the models that Llama Stack registers; the others are named on standard error."""
+    from ..nim.model_facts.model_ids import Kind
+
+    found = []
+    for item in items:
+        if item.model.entry.kind is Kind.EMBEDDING and item.model.dimension is None:
+            why = item.reason or "the length of its vectors could not be measured"
+            typer.echo(f"{item.model.entry.id} is left out: {why}", err=True)
+        else:
+            found.append(item)
+    return found
+
+
 def _print_json(document: Any) -> None:
     import json
 
@@ -111,6 +129,7 @@ def _print_json(document: Any) -> None:
 
 def _print_table(items: list[ListedModel]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
@@ -123,7 +142,7 @@ def _print_table(items: list[ListedModel]) -> None:
             typer.echo(line)
         return
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))  # a NIM's words may look like markup
     console.print(table)
 
 

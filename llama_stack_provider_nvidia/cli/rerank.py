@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import busy, give_up
-from .targets import endpoint_of
+from .output import USAGE, busy, give_up
+from .targets import TargetError, contexts_of, read_config
 
 if TYPE_CHECKING:
     from ..nim.retrieval.rerank_request import RankedPassage
@@ -80,28 +80,27 @@ def _rank(
 
     Raises:
         typer.Exit: It failed; it has been said why.
-        typer.BadParameter: A setting is not valid.
     """
     import asyncio
 
-    from ..config.provider import NVIDIAConfig
     from ..nim.errors import NIMError
     from ..nim.retrieval.content import Content
     from ..nim.retrieval.rerank_request import RerankRequest
     from ..nim.retrieval.reranker import Reranker, RerankSettings
 
     try:
-        config = NVIDIAConfig.model_validate(settings)
-    except ValueError:
-        raise typer.BadParameter(
-            "--truncate must be NONE or END, and --route an http:// or https:// address"
-        ) from None
+        config = read_config(url, settings)
+    except TargetError as error:
+        text = str(error)
+        for name, option in (("rerank_truncate", "--truncate"), ("rerank_model_to_url", "--route")):
+            text = text.replace(name, option, 1)
+        give_up(text, USAGE)
     ranker = Reranker(
         RerankSettings(urls=config.rerank_model_to_url, truncate=config.rerank_truncate)
     )
 
     async def run() -> list[RankedPassage]:
-        endpoint = endpoint_of(url)
+        endpoint = contexts_of(config)[0].endpoint
         try:
             passages = [Content(one) for one in texts]
             request = RerankRequest(model, Content(query), passages, top)

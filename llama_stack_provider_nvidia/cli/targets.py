@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,7 +15,6 @@ from .output import USAGE, CommandError, give_up
 if TYPE_CHECKING:
     from ..config.provider import NVIDIAConfig
     from ..doctor.context import CheckContext
-    from ..nim.endpoint import Endpoint
     from ..run_yaml.provider_entries import ProviderEntry
 
 TARGET = typer.Argument(
@@ -86,11 +86,12 @@ def read_target(given: str | None) -> Target:
     return Target(target_name(given), [ProviderEntry("", config, None, True)])
 
 
-def read_config(url: str | None) -> NVIDIAConfig:
+def read_config(url: str | None, more: Mapping[str, Any] | None = None) -> NVIDIAConfig:
     """Make settings for an address; http:// is its default scheme.
 
     Args:
         url: The address; None for that of the environment.
+        more: Further settings.
 
     Raises:
         TargetError: It is not valid.
@@ -102,7 +103,7 @@ def read_config(url: str | None) -> NVIDIAConfig:
     if url and "://" not in url and _is_address(url):
         url = f"http://{url}"
     try:
-        return NVIDIAConfig.model_validate({"url": url} if url else {})
+        return NVIDIAConfig.model_validate({**({"url": url} if url else {}), **(more or {})})
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
@@ -119,15 +120,6 @@ def config_of(url: str | None) -> NVIDIAConfig:
         return read_config(url)
     except TargetError as error:
         give_up(str(error), USAGE)
-
-
-def endpoint_of(url: str | None) -> Endpoint:
-    """Return the client for the NIM at an address, or at that of the environment.
-
-    Raises:
-        typer.Exit: The address is not valid.
-    """
-    return contexts_of(config_of(url))[0].endpoint
 
 
 def contexts_of(

@@ -124,6 +124,8 @@ class CheckContext:
         """
         listed = [entry for entry in self.models if entry.kind is kind]
         ids = [entry.id for entry in listed]
+        if kind is Kind.RERANK:
+            ids += self.config.rerank_model_to_url
         if self.wanted:
             for wanted in self.wanted:
                 found = served_id(wanted, ids)
@@ -132,8 +134,6 @@ class CheckContext:
                 if found in ids or unlisted:
                     return found
             raise CheckSkippedError(f"--model names no {kind} model that is here")
-        if kind is Kind.RERANK:
-            ids += self.config.rerank_model_to_url
         if not ids:
             more = "; --model tries one" if kind is Kind.RERANK and self.endpoint.is_hosted else ""
             raise CheckSkippedError(f"no {kind} model here{more}")
@@ -150,6 +150,7 @@ class CheckContext:
 def unlisted_models(wanted: Sequence[str], among: Sequence[CheckContext]) -> list[str]:
     """Return the wanted models that no NIM lists."""
     ids = [entry.id for context in among for entry in context.models]
+    ids += [one for context in among for one in context.config.rerank_model_to_url]
     missing = [one for one in wanted if served_id(one, ids) not in ids]
     if any(context.endpoint.is_hosted for context in among):
         missing = [one for one in missing if kind_of(one) is not Kind.RERANK]

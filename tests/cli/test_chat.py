@@ -150,6 +150,7 @@ def test_commands_of_a_conversation(
             ("count to 3", r"1 2 3"),
             ("/save talk.json", r"Wrote talk\.json"),
             ("/save talk.json", r"exists"),
+            ("/save ~no-such-user/talk.json", r"cannot be written"),
         ):
             shown.press(f"{typed}\n")
             shown.wait_for(rf"\n[^\n]*{said}")

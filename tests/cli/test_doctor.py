@@ -400,6 +400,15 @@ def test_what_the_configuration_knows_of_models_counts(
     assert checks["embeddings"]["detail"] == f"{EMBEDDER} returned 1024 numbers instead of 7"
 
 
+def test_a_rerank_model_with_its_own_url_can_be_named(run: Run, tmp_path: Path) -> None:
+    with EmulatorServer(models=[LLM]) as nim, EmulatorServer("retriever") as ranker:
+        urls = {RERANKER: f"{ranker.url}/v1/ranking"}
+        path = written(tmp_path, {"url": nim.url, "rerank_model_to_url": urls})
+        checks = report(run("doctor", path, "--probe", "--json", "--model", RERANKER), 0)
+    assert checks["rerank"]["status"] == "ok"
+    assert checks["models"]["status"] == "ok"
+
+
 @pytest.mark.parametrize("value", [None, "text", "JSON"])
 def test_a_server_that_draws_tracebacks_is_warned_of(
     value: str | None, nim: EmulatorServer, run: Run, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,7 @@
 """``llama-stack-nvidia models`` in front of NIMs of several kinds."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import yaml
 from nim_emulator import EmulatorServer
 from scripts.child_process import free_port
 
-from .conftest import EMBEDDER, LLM, RERANKER, Run
+from .conftest import EMBEDDER, LLM, RERANKER, Run, Terminal
 
 UNKNOWN = "my/own-embed"
 
@@ -108,6 +109,34 @@ def test_what_the_configuration_knows_of_models_counts(run: Run, tmp_path: Path)
         assert not any(request.method == "POST" for request in nim.requests)
     assert [one["metadata"]["embedding_dimension"] for one in lines] == [7, 9]
     assert [one["embedding_dimension"] for one in listed] == [7, 9]
+
+
+def test_lines_that_a_server_would_not_start_with_are_left_out(run: Run, tmp_path: Path) -> None:
+    with (
+        EmulatorServer(models=[LLM, UNKNOWN], context=8192) as first,
+        EmulatorServer(models=[LLM], context=4096) as second,
+    ):
+        first.script([{"path": "/v1/embeddings", "status": 400, "body": {"message": "not you"}}])
+        config = {"endpoints": [{"url": first.url}, {"url": second.url}]}
+        entry = {"provider_id": "nims", "provider_type": "remote::nvidia", "config": config}
+        path = tmp_path / "run.yaml"
+        path.write_text(yaml.safe_dump({"providers": {"inference": [entry]}}))
+        result = run("models", str(path), "--yaml")
+    entries = yaml.safe_load(result.stdout)["models"]
+    assert [(one["model_id"], one["metadata"]) for one in entries] == [
+        (LLM, {"context_length": 8192})
+    ]
+    assert f"{UNKNOWN} is left out: NIM answered 400" in result.stderr
+
+
+def test_what_a_nim_says_is_no_markup_on_a_terminal(terminal: Callable[..., Terminal]) -> None:
+    said = "[/v1/x] is not there [type=missing, input_value={}]"
+    with EmulatorServer(models=[LLM]) as nim:
+        nim.script([{"path": "/v1/chat/completions", "status": 400, "body": {"message": said}}])
+        with terminal("models", nim.url, "--try") as shown:
+            status, text = shown.ended()
+    assert status == 0
+    assert "[/v1/x]" in text
 
 
 def test_lines_for_a_nim_with_rerank_models_alone(run: Run) -> None:

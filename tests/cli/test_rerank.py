@@ -64,5 +64,15 @@ def test_what_cannot_be_done_is_said(
     assert said in result.output
 
 
+def test_a_variable_that_cannot_be_used_is_said(
+    nim: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NVIDIA_TIMEOUT", "5m")
+    result = run("a", url=nim.url)
+    assert result.exit_code == 2
+    assert "timeout: " in result.output
+    assert "--truncate" not in result.output
+
+
 def test_address_that_cannot_be_used_is_said() -> None:
     assert run("a", url="ftp://x").exit_code == 2
