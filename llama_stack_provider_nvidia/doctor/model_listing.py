@@ -113,7 +113,7 @@ async def list_models(
             endpoint=context.endpoint.name,
             dialect=dialect,
             model=model,
-            family=context.facts.profile(entry.parent or entry.id).family,
+            family=context.facts.profile(entry.id, entry.parent).family,
             aliases=aliases_by_model().get(entry.id, ()) if entry.id.startswith("meta/") else (),
             callable=callable_,
             reason=reason,
@@ -130,7 +130,7 @@ async def _call_model(context: CheckContext, entry: ModelEntry) -> int | None:
         await rank(context, entry.id)
         return None
     body: dict[str, Any] = {"model": entry.id, "max_tokens": 1, "stream": False}
-    if context.facts.profile(entry.parent or entry.id).task == "completion":
+    if context.facts.profile(entry.id, entry.parent).task == "completion":
         body["prompt"] = "Hello"
         await context.endpoint.complete(body, COMPLETION, key=None)
     else:

@@ -162,7 +162,8 @@ def _has_text(delta: ChatDelta | None) -> bool:
 
 async def _check_tools(context: CheckContext) -> CheckResult:
     model = context.choose_model(Kind.LLM)
-    if context.facts.profile(model).tools is False:
+    base = context.endpoint.catalogue.bases.get(model)
+    if context.facts.profile(model, base).tools is False:
         raise CheckSkippedError(f"{model} was not trained to call tools")
     question = "What is the weather in Paris? Use the tool."
     _, choice, _ = await _request_chat(

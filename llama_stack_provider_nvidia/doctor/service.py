@@ -234,7 +234,7 @@ async def _check_models(context: CheckContext) -> CheckResult:
         {
             "id": entry.id,
             "kind": entry.kind.value,
-            "family": context.facts.profile(entry.parent or entry.id).family,
+            "family": context.facts.profile(entry.id, entry.parent).family,
             "context_length": entry.context_length,
             "callable": None if hosted else True,
         }

@@ -99,15 +99,17 @@ class Endpoint:
             InvalidRequestError: The NIM cannot carry what the request asks for.
         """
         finding = await self.finding()
+        base = self.catalogue.bases.get(str(body.get("model")))
+        more: Any = {"base": base, "counts_tokens": counts_tokens}
         try:
             if self.settings.download_images:
                 body = await download_images(body)
             try:
-                plan = plan_request(body, finding, self.settings, counts_tokens=counts_tokens)
+                plan = plan_request(body, finding, self.settings, **more)
             except errors.InvalidRequestError as error:
                 if finding.is_certain or error.code != "unsupported_field":
                     raise
-                plan = await self._plan_anew(body, error, counts_tokens=counts_tokens)
+                plan = await self._plan_anew(body, error, **more)
             if plan.constraint is not None:
                 await plan.constraint.validate()
         except errors.NIMError as error:
@@ -116,7 +118,7 @@ class Endpoint:
         return plan
 
     async def _plan_anew(
-        self, body: dict[str, Any], refusal: errors.InvalidRequestError, *, counts_tokens: bool
+        self, body: dict[str, Any], refusal: errors.InvalidRequestError, **more: Any
     ) -> RequestPlan:
         """Plan a request that only a guess refuses, when the NIM has been asked again.
 
@@ -126,7 +128,7 @@ class Endpoint:
         """
         finding = await self._prober.certain_finding()
         try:
-            return plan_request(body, finding, self.settings, counts_tokens=counts_tokens)
+            return plan_request(body, finding, self.settings, **more)
         except errors.InvalidRequestError:
             if finding.is_certain:
                 raise
@@ -242,10 +244,11 @@ class Endpoint:
         stream: bool,
         dialect: Dialect | None,
     ) -> httpx.Response:
+        # A rerank model may have a URL of its own.
+        is_own = "://" not in path or urlsplit(path).netloc == urlsplit(self.url).netloc
         try:
             response = await self._sender.post(path, body, key=key, stream=stream, dialect=dialect)
         except errors.NIMError as error:
-            is_own = self._serves(path)
             if is_own:
                 self._prober.see_error(error)
             if is_own and await self._lacks_worker(error, key):
@@ -261,7 +264,8 @@ class Endpoint:
             if isinstance(error, errors.ModelWithdrawnError):
                 self.catalogue.withdraw(body["model"], key)
             elif isinstance(error, errors.InvalidRequestError) and (finding := self._prober.known):
-                profile = self.settings.facts.profile(str(body.get("model")))
+                model = str(body.get("model"))
+                profile = self.settings.facts.profile(model, self.catalogue.bases.get(model))
                 known = explanation_of(
                     body, profile, finding.dialect, finding.release, said=error.message
                 )
@@ -269,15 +273,11 @@ class Endpoint:
                     error.message += f" {known.text}"
                     error.field = error.field or known.field
             raise
-        if self._serves(path):
+        if is_own:
             self._prober.see_response(response)
         if dialect is not None:
             await self._confirm(response, body, dialect)
         return response
-
-    def _serves(self, path: str) -> bool:
-        """Return whether a path is of this NIM: a rerank model may have a URL of its own."""
-        return "://" not in path or urlsplit(path).netloc == urlsplit(self.url).netloc
 
     async def _lacks_worker(self, error: errors.NIMError, key: str | None) -> bool:
         """Return whether a refusal means that the model's workers are gone.

@@ -68,7 +68,12 @@ class RequestPlan:
 
 
 def plan_request(
-    body: Mapping[str, Any], finding: Finding, settings: Settings, *, counts_tokens: bool = False
+    body: Mapping[str, Any],
+    finding: Finding,
+    settings: Settings,
+    *,
+    base: str | None = None,
+    counts_tokens: bool = False,
 ) -> RequestPlan:
     """Work out what to send to a NIM, and how to read its response.
 
@@ -77,6 +82,7 @@ def plan_request(
             downloaded have been: see ``download_images``.
         finding: What the NIM is.
         settings: The user's.
+        base: Of a LoRA adapter, the id of its base model.
         counts_tokens: Llama Stack counts the tokens of this stream: the chunk that ends it must
             have the counts, and the NIM is asked for them. NVIDIA's hosted catalogue is not: its
             models differ in whether they take ``stream_options``.
@@ -85,7 +91,7 @@ def plan_request(
         InvalidRequestError: The NIM, or the model, cannot carry what the request asks for.
     """
     model = str(body.get("model"))
-    profile = settings.facts.profile(model)
+    profile = settings.facts.profile(model, base)
     is_chat = "messages" in body
     written = _wire_body(body, profile, finding, settings)
     asks = counts_tokens and finding.dialect is not Dialect.HOSTED

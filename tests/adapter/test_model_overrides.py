@@ -87,3 +87,37 @@ async def test_dimensions_of_an_embedding_model_of_one_s_own() -> None:
         (model,) = await adapter.list_models() or ()
         assert model.metadata["embedding_dimension"] == 96
         await adapter.shutdown()
+
+
+ADAPTER = "team-support"
+NEMOTRON = "nvidia/llama-3.3-nemotron-super-49b-v1.5"
+
+
+@pytest.mark.parametrize("config", [{"thinking": "off"}, {"thinking": "on"}, {}], ids=str)
+async def test_an_adapter_is_asked_and_read_like_its_base_model(config: dict[str, Any]) -> None:
+    with EmulatorServer("nim1", [NEMOTRON], adapters={ADAPTER: NEMOTRON}) as nim:
+        adapter = await made(nim, **config)
+        await adapter.list_models()  # as a server does when it starts
+        message = {"role": "assistant", "content": "<think>Hm.</think>Four."}
+        found = []
+        for model in (NEMOTRON, ADAPTER):
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            nim.script([{"path": "/v1/chat/completions", "body": {"choices": [choice]}}])
+            answer = await adapter.openai_chat_completion(model=model, messages=HELLO)
+            found.append(answer.choices[0].message.content)
+        base, own = posts(nim)
+        assert {**own, "model": NEMOTRON} == base
+        assert found == ["Four."] * 2
+        await adapter.shutdown()
+
+
+async def test_overrides_of_a_base_model_are_its_adapters_too() -> None:
+    reasoning = {"switch": "template", "argument": "think", "tags": ["<my:think>", "</my:think>"]}
+    for overridden in (OWN, ADAPTER):
+        with EmulatorServer(dialect="vllm", models=[OWN], adapters={ADAPTER: OWN}) as nim:
+            overrides = {overridden: {"reasoning": reasoning}}
+            adapter = await made(nim, thinking="on", model_overrides=overrides)
+            await adapter.list_models()
+            await adapter.openai_chat_completion(model=ADAPTER, messages=HELLO)
+            assert posts(nim)[0]["chat_template_kwargs"] == {"think": True}
+            await adapter.shutdown()

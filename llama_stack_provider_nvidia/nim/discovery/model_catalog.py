@@ -42,7 +42,11 @@ class _Listing:
 
 
 class Catalogue:
-    """The models of one endpoint. What one key may see is not for the others."""
+    """The models of one endpoint. What one key may see is not for the others.
+
+    Attributes:
+        bases: The ids of the base models of LoRA adapters, by the adapter's id.
+    """
 
     def __init__(self, url: str, fetch: Fetch, *, only: Sequence[str] | None = None) -> None:
         """Bind the catalogue to an endpoint.
@@ -55,6 +59,7 @@ class Catalogue:
         self._url = url
         self._fetch = fetch
         self._only = None if only is None else list(only)
+        self.bases: dict[str, str] = {}
         self._listings: OrderedDict[str | None, _Listing] = OrderedDict()
 
     @property
@@ -140,6 +145,11 @@ class Catalogue:
     async def _ask(self, listing: _Listing, key: str | None) -> None:
         listing.retry_at = time.monotonic() + _RETRY_SECONDS
         listing.entries = self._read(await self._fetch(key))
+        for entry in listing.entries:
+            if entry.parent:
+                self.bases[entry.id] = entry.parent
+            else:
+                self.bases.pop(entry.id, None)
         listing.fresh_until = time.monotonic() + _FRESH_SECONDS
 
     def withdraw(self, model: str, key: str | None) -> None:

@@ -45,10 +45,15 @@ class ModelFacts:
 
     overrides: Mapping[str, ModelOverride] = field(default_factory=dict)
 
-    def profile(self, model: str) -> Profile:
-        """Return what a model can do."""
-        profile = profile_of(model)
-        for override in self._matching(model):
+    def profile(self, model: str, base: str | None = None) -> Profile:
+        """Return what a model can do.
+
+        Args:
+            model: The NIM's id.
+            base: Of a LoRA adapter, the id of its base model: its facts are the adapter's, too.
+        """
+        profile = profile_of(base or model)
+        for override in (self._matching(base) if base else []) + self._matching(model):
             images = profile.images
             if override.images:
                 images = replace(images or ImageLimits(), **override.images)
