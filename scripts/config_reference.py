@@ -59,6 +59,9 @@ OVERRIDES = """
 block changes only the facts that it names; of several that match, later ones win. See
 [Models](models.md).
 
+A LoRA adapter has the facts of its base model, which the NIM names as its `parent`, and the base
+model's blocks; blocks with its own id come after those.
+
 """
 
 PER_REQUEST = """

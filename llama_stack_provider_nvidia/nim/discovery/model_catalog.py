@@ -64,7 +64,7 @@ class Catalogue:
 
     @property
     def is_restricted(self) -> bool:
-        """Whether the configuration says which models may be used."""
+        """True if the configuration says which models may be used."""
         return self._only is not None
 
     def known(self, key: str | None = None) -> list[ModelEntry] | None:
