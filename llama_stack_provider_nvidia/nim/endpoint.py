@@ -100,16 +100,17 @@ class Endpoint:
         """
         finding = await self.finding()
         base = self.catalogue.bases.get(str(body.get("model")))
-        more: Any = {"base": base, "counts_tokens": counts_tokens}
         try:
             if self.settings.download_images:
                 body = await download_images(body)
             try:
-                plan = plan_request(body, finding, self.settings, **more)
+                plan = plan_request(
+                    body, finding, self.settings, base=base, counts_tokens=counts_tokens
+                )
             except errors.InvalidRequestError as error:
                 if finding.is_certain or error.code != "unsupported_field":
                     raise
-                plan = await self._plan_anew(body, error, **more)
+                plan = await self._plan_anew(body, error, base=base, counts_tokens=counts_tokens)
             if plan.constraint is not None:
                 await plan.constraint.validate()
         except errors.NIMError as error:
@@ -118,7 +119,12 @@ class Endpoint:
         return plan
 
     async def _plan_anew(
-        self, body: dict[str, Any], refusal: errors.InvalidRequestError, **more: Any
+        self,
+        body: dict[str, Any],
+        refusal: errors.InvalidRequestError,
+        *,
+        base: str | None,
+        counts_tokens: bool,
     ) -> RequestPlan:
         """Plan a request that only a guess refuses, when the NIM has been asked again.
 
@@ -128,7 +134,9 @@ class Endpoint:
         """
         finding = await self._prober.certain_finding()
         try:
-            return plan_request(body, finding, self.settings, **more)
+            return plan_request(
+                body, finding, self.settings, base=base, counts_tokens=counts_tokens
+            )
         except errors.InvalidRequestError:
             if finding.is_certain:
                 raise

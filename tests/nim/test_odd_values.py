@@ -22,7 +22,7 @@ ODD: list[Any] = [
     *([{}], [FUNCTION], [{**FUNCTION, "function": 5}], [{**FUNCTION, "function": {"name": 5}}]),
     [{"type": "custom", "name": "x"}],
 ]
-"""What a field may hold that is meant for another."""
+"""Values of types that a field does not have."""
 
 ODD_MESSAGES: list[Any] = [
     *([5], [{}], [{"role": 5}], [{"role": "user", "content": 5}]),

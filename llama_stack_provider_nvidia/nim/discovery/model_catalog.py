@@ -110,7 +110,7 @@ class Catalogue:
     def refresh_soon(self, key: str | None = None) -> None:
         """Ask again, without waiting for the answer, where what is known may be out of date."""
         listing = self._listing(key)
-        if listing.entries is not None and not listing.is_being_asked and not self.is_fresh(key):
+        if listing.entries is not None and not self.is_fresh(key):
             self._asking(listing, key)
 
     def doubt(self, model: str, key: str | None) -> None:
